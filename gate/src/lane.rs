@@ -1,0 +1,561 @@
+//! What a lane may do: the table of lane states.
+//!
+//! Every gateway of the lane puts the lane in zero or more rows of the table;
+//! each row limits how far a ceiling or a replica count may rise, and the
+//! lowest limit wins. So any failing, stale or missing gateway decides, and no
+//! combination needs a case of its own.
+//!
+//! Whose word counts: freshness and node signals (disk, doctor …) only of the
+//! gateways that serve the target's AZ, canary state of all of them.
+
+use crate::facts::DiskTier;
+use crate::hold::Cause;
+use crate::rule::Rule;
+use crate::signals::disk::DiskLevel;
+use crate::signals::Signal;
+use crate::slice::Slice;
+use crate::threshold::MAX_FUTURE_S;
+use crate::time::Timestamp;
+use crate::verdict::Verdict;
+use serde::{Deserialize, Serialize};
+
+/// Kinds that a lane can scale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TargetKind {
+    Deployment,
+    StatefulSet,
+    Rollout,
+    ScaledJob,
+}
+
+impl TargetKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            TargetKind::Deployment => "Deployment",
+            TargetKind::StatefulSet => "StatefulSet",
+            TargetKind::Rollout => "Rollout",
+            TargetKind::ScaledJob => "ScaledJob",
+        }
+    }
+
+    /// API group of the kind, without version.
+    pub fn group(self) -> &'static str {
+        match self {
+            TargetKind::Deployment | TargetKind::StatefulSet => "apps",
+            TargetKind::Rollout => "argoproj.io",
+            TargetKind::ScaledJob => "keda.sh",
+        }
+    }
+}
+
+/// One scale target of a lane, as written in the policy's settings and in the
+/// plugin configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    pub kind: TargetKind,
+    pub name: String,
+    pub slice: Slice,
+    #[serde(rename = "scaledObject", default, skip_serializing_if = "Option::is_none")]
+    pub scaled_object: Option<String>,
+    /// Only where a target serves one AZ slice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub az: Option<String>,
+    /// A custom HPA name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hpa: Option<String>,
+}
+
+/// Why a gateway's state is not known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// Not there or not readable, with the host's word on it.
+    Missing(String),
+    Malformed(String),
+    Stale { age_s: i64 },
+    Future { by_s: i64 },
+}
+
+/// What was read of one gateway.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GatewayState {
+    pub id: String,
+    pub az: String,
+    pub verdict: Result<Verdict, Unknown>,
+}
+
+impl GatewayState {
+    /// Judges a verdict's name and age. A sleeping gateway's last word never goes stale.
+    pub fn of(id: &str, az: &str, verdict: Result<Verdict, Unknown>, max_age_s: u64, now: Timestamp) -> Self {
+        let verdict = verdict.and_then(|v| {
+            let age_s = now.since(v.observed_at);
+            if v.gateway != id {
+                Err(Unknown::Malformed(format!(
+                    "gateway: the verdict is of `{}`",
+                    v.gateway
+                )))
+            } else if age_s < -MAX_FUTURE_S {
+                Err(Unknown::Future { by_s: -age_s })
+            } else if !v.asleep && age_s > i64::try_from(max_age_s).unwrap_or(i64::MAX) {
+                Err(Unknown::Stale { age_s })
+            } else {
+                Ok(v)
+            }
+        });
+        Self { id: id.into(), az: az.into(), verdict }
+    }
+}
+
+/// What the settings declare of a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Declared {
+    pub stable_replicas: Option<u32>,
+    pub headroom: u32,
+    /// Stable may rise to this in every state.
+    pub min_stable: u32,
+    pub has_canary_target: bool,
+    /// `whenStale: cap`.
+    pub cap_when_stale: bool,
+}
+
+/// A row of the table that limits something; a lane in no row is idle and free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Row {
+    /// Red disk.
+    Red,
+    /// Missing, stale, malformed or from the future.
+    Unknown,
+    /// Frozen, degraded or yellow.
+    Frozen,
+    /// Frozen by disk alone, at yellow on the 2TB tier.
+    FrozenByYellow2tb,
+    Aborted,
+    CanaryActive,
+}
+
+impl Row {
+    /// The rule that refuses in the name of this row.
+    pub fn rule(self) -> Rule {
+        match self {
+            Row::Red => Rule::RedGate,
+            Row::Unknown | Row::Frozen | Row::FrozenByYellow2tb | Row::Aborted => Rule::CapFrozen,
+            Row::CanaryActive => Rule::CanaryCap,
+        }
+    }
+}
+
+/// How far a number may rise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Limit {
+    NotAboveOld,
+    UpTo(u32),
+}
+
+/// Why the lane is in a row: one gateway's word.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    pub row: Row,
+    pub gateway: String,
+    /// Seconds since the gateway's verdict was observed.
+    pub age_s: Option<i64>,
+    pub reason: String,
+}
+
+/// A lane, seen for one target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LaneState {
+    declared: Declared,
+    pub findings: Vec<Finding>,
+}
+
+impl LaneState {
+    /// Merges the gateways for a target that serves `az` (`None`: all of them).
+    pub fn of(gateways: &[GatewayState], az: Option<&str>, declared: Declared, now: Timestamp) -> Self {
+        let mut declared = declared;
+        let mut findings = Vec::new();
+        for g in gateways {
+            let serves = az.is_none_or(|az| az == g.az);
+            match &g.verdict {
+                Ok(v) => {
+                    if let Some(stable) = v.stable_replicas {
+                        // The lower of what was reviewed and what the gateway says.
+                        declared.stable_replicas =
+                            Some(declared.stable_replicas.map_or(stable, |s| s.min(stable)));
+                    }
+                    declared.headroom = declared.headroom.min(v.headroom);
+                    findings.extend(rows_of(v, serves).map(|row| Finding {
+                        row,
+                        gateway: g.id.clone(),
+                        age_s: Some(now.since(v.observed_at)),
+                        reason: v.reason.clone(),
+                    }));
+                }
+                Err(unknown) if serves => findings.push(Finding {
+                    row: Row::Unknown,
+                    gateway: g.id.clone(),
+                    age_s: match unknown {
+                        Unknown::Stale { age_s } => Some(*age_s),
+                        Unknown::Future { by_s } => Some(-*by_s),
+                        _ => None,
+                    },
+                    reason: match unknown {
+                        Unknown::Missing(why) => format!("no state: {why}"),
+                        Unknown::Malformed(why) => format!("malformed state: {why}"),
+                        Unknown::Stale { age_s } => format!("its state is {age_s} s old"),
+                        Unknown::Future { by_s } => {
+                            format!("its state is {by_s} s in the future, check its clock")
+                        }
+                    },
+                }),
+                Err(_) => {}
+            }
+        }
+        if let Some(reason) = disagreement(gateways) {
+            findings.push(Finding { row: Row::Frozen, gateway: "the active gateways".into(), age_s: None, reason });
+        }
+        findings.sort_unstable_by(|a, b| (a.row, &a.gateway).cmp(&(b.row, &b.gateway)));
+        Self { declared, findings }
+    }
+
+    pub fn is_unknown(&self) -> bool {
+        self.findings.iter().any(|f| f.row == Row::Unknown)
+    }
+
+    /// The most the replicas of an `old` object may become, with the finding
+    /// that says so; `None` where nothing limits. `old` is absent on CREATE.
+    pub fn allowed(&self, slice: Slice, old: Option<i64>) -> Option<(i64, &Finding)> {
+        self.findings
+            .iter()
+            .map(|f| (self.limit(f.row, slice, old), f))
+            .min_by_key(|(allowed, _)| *allowed)
+    }
+
+    /// The first finding, in the order of rules, that refuses a rise to `new`.
+    pub fn refusal(&self, slice: Slice, old: Option<i64>, new: i64) -> Option<(i64, &Finding)> {
+        let (lowest, _) = self.allowed(slice, old)?;
+        self.findings
+            .iter()
+            .find(|f| new > self.limit(f.row, slice, old))
+            .map(|f| (lowest, f))
+    }
+
+    fn limit(&self, row: Row, slice: Slice, old: Option<i64>) -> i64 {
+        let limit = match old {
+            Some(old) => match table(row, slice, &self.declared) {
+                Limit::NotAboveOld => old,
+                Limit::UpTo(n) => old.max(i64::from(n)),
+            },
+            None => i64::from(created(row, slice, &self.declared)),
+        };
+        // In every state stable may rise to its minimum.
+        match slice {
+            Slice::Stable => limit.max(i64::from(self.declared.min_stable)),
+            Slice::Canary => limit,
+        }
+    }
+}
+
+/// The table, row by row: how far an existing object's number may rise.
+pub fn table(row: Row, slice: Slice, d: &Declared) -> Limit {
+    use Limit::{NotAboveOld, UpTo};
+    let Some(stable) = d.stable_replicas else {
+        // No stable value is declared: no raise at all.
+        return NotAboveOld;
+    };
+    match (row, slice) {
+        (Row::Red, _) => NotAboveOld,
+        (Row::Unknown, _) if !d.cap_when_stale => NotAboveOld,
+        (Row::Frozen, _) => NotAboveOld,
+        (Row::FrozenByYellow2tb, Slice::Stable) => UpTo(stable),
+        (Row::FrozenByYellow2tb, Slice::Canary) => NotAboveOld,
+        (Row::Aborted, Slice::Stable) => UpTo(stable),
+        (Row::Aborted, Slice::Canary) => NotAboveOld,
+        (Row::CanaryActive | Row::Unknown, Slice::Stable) if d.has_canary_target => UpTo(stable),
+        (Row::CanaryActive | Row::Unknown, Slice::Stable) => UpTo(stable.saturating_add(d.headroom)),
+        (Row::CanaryActive | Row::Unknown, Slice::Canary) => UpTo(d.headroom),
+    }
+}
+
+/// The declared limit of a slice, with which a CREATE is compared wherever a
+/// row limits anything, so that delete and create gain nothing beyond it.
+fn created(row: Row, slice: Slice, d: &Declared) -> u32 {
+    let stable = d.stable_replicas.unwrap_or(0);
+    match (row, slice) {
+        (Row::CanaryActive, Slice::Canary) => d.headroom,
+        (Row::CanaryActive, Slice::Stable) if !d.has_canary_target => stable.saturating_add(d.headroom),
+        (_, Slice::Stable) => stable,
+        (_, Slice::Canary) => 0,
+    }
+}
+
+/// The rows that one gateway's verdict puts the lane in. A gateway that does
+/// not serve the target's AZ speaks for the canary only.
+fn rows_of(v: &Verdict, serves: bool) -> impl Iterator<Item = Row> {
+    let by_canary = |c: &Cause| match c {
+        Cause::Signal(s) => s.is_canary(),
+        Cause::StateUnknown => true,
+    };
+    // A freeze without a named cause is not known to be a node's own.
+    let frozen = (v.frozen || v.degraded)
+        && (serves || v.frozen_by.is_empty() || v.frozen_by.iter().any(by_canary));
+    let disk_alone = v.frozen_by.as_slice() == [Cause::Signal(Signal::Disk)]
+        && v.disk == DiskLevel::Yellow
+        && v.disk_tier == DiskTier::Tb2;
+    let yellow = serves && v.disk == DiskLevel::Yellow;
+    [
+        (serves && v.disk == DiskLevel::Red).then_some(Row::Red),
+        ((frozen || yellow) && !disk_alone).then_some(Row::Frozen),
+        ((frozen || yellow) && disk_alone).then_some(Row::FrozenByYellow2tb),
+        v.aborted.then_some(Row::Aborted),
+        v.canary_active.then_some(Row::CanaryActive),
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// Active gateways that name different slices or packs under test: somebody is wrong.
+fn disagreement(gateways: &[GatewayState]) -> Option<String> {
+    let mut active = gateways
+        .iter()
+        .filter_map(|g| g.verdict.as_ref().ok())
+        .filter(|v| v.canary_active);
+    let first = active.next()?;
+    active.find_map(|v| {
+        let fields = [
+            ("az_under_test", &first.az_under_test, &v.az_under_test),
+            ("skill_hash", &first.skill_hash, &v.skill_hash),
+            ("stable_skill_hash", &first.stable_skill_hash, &v.stable_skill_hash),
+        ];
+        fields.into_iter().find(|(_, a, b)| a != b).map(|(key, a, b)| {
+            format!(
+                "{} says {key} {}, {} says {}: send the same begin to all gateways",
+                first.gateway,
+                a.as_deref().unwrap_or("absent"),
+                v.gateway,
+                b.as_deref().unwrap_or("absent"),
+            )
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::tests::idle;
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_795_510_800);
+    const DECLARED: Declared = Declared {
+        stable_replicas: Some(6),
+        headroom: 1,
+        min_stable: 1,
+        has_canary_target: true,
+        cap_when_stale: false,
+    };
+    const NO_CANARY_TARGET: Declared = Declared { has_canary_target: false, ..DECLARED };
+
+    fn verdict(change: impl FnOnce(&mut Verdict)) -> Result<Verdict, Unknown> {
+        let mut v = idle("gw-a1", NOW);
+        change(&mut v);
+        Ok(v)
+    }
+
+    fn state(v: Result<Verdict, Unknown>, declared: Declared) -> LaneState {
+        let g = GatewayState::of("gw-a1", "a", v, 180, NOW);
+        LaneState::of(&[g], None, declared, NOW)
+    }
+
+    fn active() -> Result<Verdict, Unknown> {
+        verdict(|v| v.canary_active = true)
+    }
+    fn frozen() -> Result<Verdict, Unknown> {
+        verdict(|v| { v.canary_active = true; v.frozen = true; v.frozen_by = vec![Cause::Signal(Signal::Canary5xxRate)]; })
+    }
+    fn aborted() -> Result<Verdict, Unknown> {
+        verdict(|v| v.aborted = true)
+    }
+    fn yellow(tier: DiskTier) -> Result<Verdict, Unknown> {
+        verdict(|v| { v.frozen = true; v.frozen_by = vec![Cause::Signal(Signal::Disk)]; v.disk = DiskLevel::Yellow; v.disk_tier = tier; })
+    }
+    fn red() -> Result<Verdict, Unknown> {
+        verdict(|v| { v.frozen = true; v.frozen_by = vec![Cause::Signal(Signal::Disk)]; v.disk = DiskLevel::Red; })
+    }
+    fn missing() -> Result<Verdict, Unknown> {
+        Err(Unknown::Missing("not found".into()))
+    }
+    fn aged(s: i64) -> Result<Verdict, Unknown> {
+        verdict(|v| v.observed_at = Timestamp::from_secs(1_795_510_800 - s))
+    }
+
+    /// The design's table: what an object at 4 may become, as stable and as
+    /// canary of a lane with both targets, and as stable of a lane without a
+    /// canary target. `None` is free.
+    #[rstest]
+    #[case::idle(verdict(|_| {}), None, None, None)]
+    #[case::asleep_and_old(verdict(|v| { v.asleep = true; v.observed_at = Timestamp::from_secs(1); }), None, None, None)]
+    #[case::active(active(), Some(6), Some(4), Some(7))]
+    #[case::aborted(aborted(), Some(6), Some(4), Some(6))]
+    #[case::frozen(frozen(), Some(4), Some(4), Some(4))]
+    #[case::degraded(verdict(|v| v.degraded = true), Some(4), Some(4), Some(4))]
+    #[case::yellow_1tb(yellow(DiskTier::Tb1), Some(4), Some(4), Some(4))]
+    #[case::yellow_2tb(yellow(DiskTier::Tb2), Some(6), Some(4), Some(6))]
+    #[case::red(red(), Some(4), Some(4), Some(4))]
+    #[case::missing(missing(), Some(4), Some(4), Some(4))]
+    #[case::malformed(Err(Unknown::Malformed("x".into())), Some(4), Some(4), Some(4))]
+    #[case::just_fresh(aged(180), None, None, None)]
+    #[case::stale(aged(181), Some(4), Some(4), Some(4))]
+    #[case::just_in_time(aged(-30), None, None, None)]
+    #[case::future(aged(-31), Some(4), Some(4), Some(4))]
+    #[case::of_another_gateway(verdict(|v| v.gateway = "gw-x".into()), Some(4), Some(4), Some(4))]
+    fn rows(
+        #[case] v: Result<Verdict, Unknown>,
+        #[case] stable: Option<i64>,
+        #[case] canary: Option<i64>,
+        #[case] alone: Option<i64>,
+    ) {
+        let both = state(v.clone(), DECLARED);
+        let number = |s: &LaneState, slice| s.allowed(slice, Some(4)).map(|a| a.0);
+        assert_eq!(number(&both, Slice::Stable), stable);
+        assert_eq!(number(&both, Slice::Canary), canary);
+        assert_eq!(number(&state(v, NO_CANARY_TARGET), Slice::Stable), alone);
+    }
+
+    #[rstest]
+    #[case::idle(verdict(|_| {}), None, None)]
+    #[case::active(active(), Some(6), Some(1))]
+    #[case::aborted(aborted(), Some(6), Some(0))]
+    #[case::frozen(frozen(), Some(6), Some(0))]
+    #[case::red(red(), Some(6), Some(0))]
+    #[case::missing(missing(), Some(6), Some(0))]
+    fn create_is_compared_with_the_declared_limit(
+        #[case] v: Result<Verdict, Unknown>,
+        #[case] stable: Option<i64>,
+        #[case] canary: Option<i64>,
+    ) {
+        let s = state(v, DECLARED);
+        assert_eq!(s.allowed(Slice::Stable, None).map(|a| a.0), stable);
+        assert_eq!(s.allowed(Slice::Canary, None).map(|a| a.0), canary);
+    }
+
+    #[rstest]
+    #[case::active(active(), Rule::CanaryCap)]
+    #[case::aborted(aborted(), Rule::CapFrozen)]
+    #[case::frozen_and_active(frozen(), Rule::CapFrozen)]
+    #[case::red(red(), Rule::RedGate)]
+    #[case::missing(missing(), Rule::CapFrozen)]
+    fn the_first_rule_names_the_refusal(#[case] v: Result<Verdict, Unknown>, #[case] rule: Rule) {
+        let s = state(v, DECLARED);
+        let (_, finding) = s.refusal(Slice::Stable, Some(6), 8).unwrap();
+        assert_eq!(finding.row.rule(), rule);
+    }
+
+    #[test]
+    fn stale_with_cap_allows_the_declared_limits() {
+        let s = state(missing(), Declared { cap_when_stale: true, ..DECLARED });
+        assert_eq!(s.allowed(Slice::Stable, Some(4)).unwrap().0, 6);
+        assert_eq!(s.allowed(Slice::Canary, Some(0)).unwrap().0, 1);
+    }
+
+    #[test]
+    fn without_a_stable_value_nothing_rises() {
+        let undeclared = Declared { stable_replicas: None, ..DECLARED };
+        let v = verdict(|v| { v.canary_active = true; v.stable_replicas = None; });
+        assert_eq!(state(v, undeclared).allowed(Slice::Stable, Some(4)).unwrap().0, 4);
+    }
+
+    #[test]
+    fn the_lower_of_reviewed_and_published_wins() {
+        let v = verdict(|v| { v.canary_active = true; v.stable_replicas = Some(3); v.headroom = 0; });
+        assert_eq!(state(v, NO_CANARY_TARGET).allowed(Slice::Stable, Some(1)).unwrap().0, 3);
+        let v = verdict(|v| { v.canary_active = true; v.stable_replicas = Some(50); v.headroom = 50; });
+        assert_eq!(state(v, NO_CANARY_TARGET).allowed(Slice::Stable, Some(1)).unwrap().0, 7);
+    }
+
+    #[test]
+    fn stable_may_always_rise_to_its_minimum() {
+        let s = state(red(), Declared { min_stable: 2, ..DECLARED });
+        assert_eq!(s.allowed(Slice::Stable, Some(0)).unwrap().0, 2);
+        assert_eq!(s.allowed(Slice::Canary, Some(0)).unwrap().0, 0);
+    }
+
+    #[test]
+    fn a_gateway_of_another_az_speaks_for_the_canary_only() {
+        let of = |id: &str, az: &str, v| GatewayState::of(id, az, v, 180, NOW);
+        let named = |id: &str, v: Result<Verdict, Unknown>| v.map(|v| Verdict { gateway: id.into(), ..v });
+        let a = of("gw-a1", "a", verdict(|_| {}));
+        let cases = [
+            (named("gw-b1", red()), None),
+            (missing(), None),
+            (named("gw-b1", aged(900)), None),
+            (named("gw-b1", frozen()), Some(4)),
+            (named("gw-b1", active()), Some(6)),
+        ];
+        for (b, expected) in cases {
+            let s = LaneState::of(&[a.clone(), of("gw-b1", "b", b)], Some("a"), DECLARED, NOW);
+            assert_eq!(s.allowed(Slice::Stable, Some(4)).map(|x| x.0), expected);
+        }
+    }
+
+    #[test]
+    fn gateways_that_disagree_freeze() {
+        let of = |id: &str, hash: &str| {
+            let v = Verdict { canary_active: true, skill_hash: Some(hash.into()), ..idle(id, NOW) };
+            GatewayState::of(id, "a", Ok(v), 180, NOW)
+        };
+        let s = LaneState::of(&[of("gw-a1", "x"), of("gw-a2", "y")], None, DECLARED, NOW);
+        let (_, f) = s.refusal(Slice::Stable, Some(4), 5).unwrap();
+        assert_eq!(f.row, Row::Frozen);
+        assert!(f.reason.contains("skill_hash"));
+    }
+
+    fn any_verdict() -> impl Strategy<Value = Result<Verdict, Unknown>> {
+        (any::<[bool; 5]>(), 0u8..3, any::<bool>(), 0u32..12, 0u32..4, -100i64..400, 0u8..6).prop_map(
+            |([active, frozen, degraded, aborted, by_disk], disk, tb2, stable, headroom, age, broken)| {
+                if broken == 0 {
+                    return Err(Unknown::Missing("x".into()));
+                }
+                verdict(|v| {
+                    v.canary_active = active;
+                    v.frozen = frozen;
+                    v.degraded = degraded;
+                    v.aborted = aborted;
+                    v.frozen_by = vec![Cause::Signal(if by_disk { Signal::Disk } else { Signal::Canary5xxRate })];
+                    v.disk = [DiskLevel::Ok, DiskLevel::Yellow, DiskLevel::Red][usize::from(disk)];
+                    v.disk_tier = if tb2 { DiskTier::Tb2 } else { DiskTier::Tb1 };
+                    v.stable_replicas = Some(stable);
+                    v.headroom = headroom;
+                    v.observed_at = Timestamp::from_secs(1_795_510_800 - age);
+                })
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_rises_while_degraded_but_to_the_stable_minimum(
+            v in any_verdict(), others in prop::collection::vec(any_verdict(), 0..3),
+            old in 0i64..20, new in 0i64..40, canary in any::<bool>(),
+        ) {
+            let degraded = v.clone().map(|v| Verdict { degraded: true, frozen_by: vec![Cause::Signal(Signal::CanaryP99)], ..v });
+            let slice = if canary { Slice::Canary } else { Slice::Stable };
+            let gateways: Vec<_> = std::iter::once(degraded).chain(others)
+                .map(|v| GatewayState::of("gw-a1", "a", v, 180, NOW)).collect();
+            let s = LaneState::of(&gateways, None, DECLARED, NOW);
+            let floor = if canary { 0 } else { i64::from(DECLARED.min_stable) };
+            if new > old.max(floor) {
+                prop_assert!(s.refusal(slice, Some(old), new).is_some());
+            }
+        }
+
+        #[test]
+        fn lowering_is_never_refused(
+            vs in prop::collection::vec(any_verdict(), 0..4), old in 0i64..40, less in 0i64..40, canary in any::<bool>(),
+        ) {
+            let slice = if canary { Slice::Canary } else { Slice::Stable };
+            let gateways: Vec<_> = vs.into_iter().map(|v| GatewayState::of("gw-a1", "a", v, 180, NOW)).collect();
+            let s = LaneState::of(&gateways, None, DECLARED, NOW);
+            prop_assert!(s.refusal(slice, Some(old), old - less).is_none());
+        }
+    }
+}

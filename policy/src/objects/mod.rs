@@ -1,0 +1,3 @@
+//! What the fields of each kind mean, kind by kind.
+
+pub mod scaled_object;

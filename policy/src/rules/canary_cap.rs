@@ -1,0 +1,11 @@
+//! `canary-cap`: while a canary is active, a ceiling above what the table
+//! allows, and any raise where no stable value is declared.
+
+use crate::rejection::Rejection;
+use crate::scope::Change;
+use gate::lane::LaneState;
+use gate::rule::Rule;
+
+pub fn check(change: &Change, lane: &LaneState) -> Vec<Rejection> {
+    super::ceiling(change, lane, Rule::CanaryCap)
+}

@@ -1,0 +1,11 @@
+//! `cap-frozen`: a higher effective ceiling while the lane is degraded,
+//! frozen, aborted or yellow, or while its state is missing or stale.
+
+use crate::rejection::Rejection;
+use crate::scope::Change;
+use gate::lane::LaneState;
+use gate::rule::Rule;
+
+pub fn check(change: &Change, lane: &LaneState) -> Vec<Rejection> {
+    super::ceiling(change, lane, Rule::CapFrozen)
+}

@@ -1,0 +1,10 @@
+//! `red-gate`: a higher effective ceiling while a gateway's disk is red.
+
+use crate::rejection::Rejection;
+use crate::scope::Change;
+use gate::lane::LaneState;
+use gate::rule::Rule;
+
+pub fn check(change: &Change, lane: &LaneState) -> Vec<Rejection> {
+    super::ceiling(change, lane, Rule::RedGate)
+}

