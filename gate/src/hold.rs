@@ -9,7 +9,7 @@
 use crate::signals::Signal;
 use crate::threshold::{CLEAN_POLLS, CLEAN_POLLS_MAX, REFREEZE_S};
 use crate::time::Timestamp;
-use serde::{de, Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeSet;
 
 /// Why scale-up is held; written as its name.
@@ -46,8 +46,7 @@ impl Serialize for Cause {
 
 impl<'de> Deserialize<'de> for Cause {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(d)?;
-        Self::parse(&name).ok_or_else(|| de::Error::custom(format!("`{name}` is no signal")))
+        crate::parse::text(d, |name| Self::parse(name).ok_or_else(|| format!("`{name}` is no signal")))
     }
 }
 

@@ -5,7 +5,8 @@
 //! while parsing, at the price of a second copy of every deserialiser: 100 KiB
 //! of a policy that may have 320.
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error, Visitor};
+use serde::Deserializer;
 
 /// Deserialises JSON.
 ///
@@ -22,6 +23,28 @@ pub fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
             format!("{path}: {what}")
         }
     })
+}
+
+/// Deserialises a string through `parse`. Unlike `String::deserialize` and then
+/// parsing, the error keeps the place of the value.
+///
+/// # Errors
+/// What `parse` says.
+pub fn text<'de, D: Deserializer<'de>, T>(
+    d: D,
+    parse: fn(&str) -> Result<T, String>,
+) -> Result<T, D::Error> {
+    struct Text<T>(fn(&str) -> Result<T, String>);
+    impl<T> Visitor<'_> for Text<T> {
+        type Value = T;
+        fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+            f.write_str("a string")
+        }
+        fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+            (self.0)(text).map_err(E::custom)
+        }
+    }
+    d.deserialize_str(Text(parse))
 }
 
 fn offset(bytes: &[u8], line: usize, column: usize) -> usize {

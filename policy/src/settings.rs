@@ -132,7 +132,12 @@ fn default_max_state_age() -> Seconds {
 
 impl<'de> Deserialize<'de> for Seconds {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(d)?;
+        gate::parse::text(d, Self::parse)
+    }
+}
+
+impl Seconds {
+    fn parse(text: &str) -> Result<Self, String> {
         let parsed = text.split_at_checked(text.len().saturating_sub(1)).and_then(|(n, unit)| {
             let factor = match unit {
                 "s" => 1,
@@ -142,9 +147,9 @@ impl<'de> Deserialize<'de> for Seconds {
             };
             n.parse::<u64>().ok()?.checked_mul(factor)
         });
-        parsed.map(Seconds).ok_or_else(|| {
-            serde::de::Error::custom(format!("`{text}` is not a duration such as `180s`, `3m` or `4h`"))
-        })
+        parsed
+            .map(Seconds)
+            .ok_or_else(|| format!("`{text}` is not a duration such as `180s`, `3m` or `4h`"))
     }
 }
 
