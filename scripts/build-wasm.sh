@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 target=wasm32-wasip1
 # A directory of its own: two compilers must not share one.
 export CARGO_TARGET_DIR=target/wasm
-args=(build --release --locked --target "$target" -p policy)
+args=(build --release --locked --target "$target" -p policy -p proxy-filter)
 
 case "$(cat .tools/wasm-toolchain)" in
     rustup)
@@ -28,7 +28,7 @@ esac
 
 mkdir -p dist
 # Copies only what changed, so that nothing downstream looks newer than it is.
-for pair in policy:policy; do
+for pair in policy:policy proxy_filter:proxy-filter; do
     from="$CARGO_TARGET_DIR/$target/release/${pair%%:*}.wasm" to="dist/${pair##*:}.wasm"
     cmp -s "$from" "$to" || cp "$from" "$to"
 done

@@ -7,6 +7,7 @@
 //! counts, and a worker that loses a slot loses nothing. The first byte is the
 //! format's version; a reader skips and counts versions it does not know.
 
+use crate::document::Latency;
 use crate::time::Timestamp;
 use crate::window::Window;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,8 @@ pub struct Slot {
     pub seen_at_ms: i64,
     /// How many owners came before it, each a VM that ended or was lost.
     pub takeovers: u32,
+    /// How this worker measures latency.
+    pub latency: Option<Latency>,
     pub window: Window,
 }
 

@@ -1,0 +1,233 @@
+//! The lease holder's tick: fetch all, one call of the judge, perform what follows.
+
+use crate::config::Config;
+use crate::host::{self, Level};
+use crate::outbound::config_map::{self, Publication, Published, Recovered};
+use crate::outbound::{Call, Reply};
+use crate::shared::{self, State};
+use crate::retry;
+use gate::document::{Merged, Observer};
+use gate::judge::Judge;
+use gate::time::Timestamp;
+use gate::verdict::Verdict;
+use std::time::Duration;
+
+/// Nothing is published while the wall clock reads earlier than this module is old.
+const BUILT_AT: Timestamp = Timestamp::from_secs(1_767_225_600); // 2026-01-01T00:00:00Z
+/// A verdict that did not change is renewed this often, seconds, spread by ± 10 s.
+const RENEW_S: u64 = 60;
+const RENEW_SPREAD_PCT: u64 = 16;
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What an endpoint VM keeps between ticks; all of it may be lost with the VM.
+#[derive(Default)]
+pub struct Holder {
+    inflight: Option<(u32, Sent)>,
+    failures: u32,
+    not_before: Option<Timestamp>,
+    stepped_at: Option<Timestamp>,
+}
+
+enum Sent {
+    Get,
+    Publish { number: u64, verdict: Box<Verdict> },
+}
+
+impl Holder {
+    /// One tick of an endpoint VM: judges if this VM holds the lease, and if
+    /// time or a command says so.
+    pub fn tick(&mut self, vm: u64, config: &Config, now: Timestamp) {
+        let since_ms = self.stepped_at.map(|at| now.millis() - at.millis());
+        let tick_ms = i64::try_from(config.windows.tick_s * 1000).unwrap_or(i64::MAX);
+        let due = since_ms.is_none_or(|ms| ms < 0 || ms + 250 >= tick_ms);
+        let commanded = || {
+            let applied = shared::state().map_or(0, |s| s.applied);
+            !shared::commands_after(applied).is_empty()
+        };
+        if !due && !commanded() {
+            return;
+        }
+        self.stepped_at = Some(now);
+        let Some(lease) = shared::claim_lease(vm, now, config.windows.tick_s) else { return };
+        let mut state = shared::state().unwrap_or_else(|| State::new(now, config.publish.is_none()));
+        if state.recovered {
+            apply_commands(&mut state, config, now);
+        }
+        let merge = shared::merge_slots(config.windows.bucket_at(now), now, config.windows.tick_s);
+        if let Some(facts) = shared::facts() {
+            state.judge.put_facts(facts);
+        }
+        let judge_config = config.judge_config();
+        state.judge.step(&merge.window, &judge_config, now);
+        let observer = Observer {
+            workers: merge.workers,
+            workers_expected: config.workers,
+            latency: merge.latency,
+            unclassified: 0,
+            publish_failures: state.publish_failures,
+            restarts: merge.takeovers + lease.moves,
+            unreadable_slots: merge.unreadable,
+        };
+        let merged = state.judge.document(&merge.window, &judge_config, observer, now);
+        let verdict = state.judge.verdict(&judge_config, now);
+        match serde_json::to_vec(&merged) {
+            Ok(json) => shared::put_document(&json, now),
+            Err(e) => host::log(Level::Error, &format!("the document cannot be written: {e}")),
+        }
+        if config.publish.is_none() {
+            state.published = state.applied;
+        }
+        if shared::put_state(&state) {
+            self.publish(config, &state, &merged, verdict, now);
+        }
+    }
+
+    fn publish(&mut self, config: &Config, state: &State, merged: &Merged, verdict: Verdict, now: Timestamp) {
+        if self.inflight.is_some() || state.superseded || now < BUILT_AT {
+            return;
+        }
+        if self.not_before.is_some_and(|at| now < at && at.since(now) < 120) {
+            return;
+        }
+        if !state.recovered {
+            self.send(config, config_map::get(config), Sent::Get, now);
+            return;
+        }
+        let renew_s = retry::spread(RENEW_S, RENEW_SPREAD_PCT, state.judge.epoch ^ now.secs() / RENEW_S);
+        let due = state.published < state.applied
+            || state.last_verdict.as_ref().is_none_or(|last| {
+                verdict.differs(last) || now.since(last.observed_at) >= i64::try_from(renew_s).unwrap_or(i64::MAX)
+                    || now < last.observed_at
+            });
+        if !due {
+            return;
+        }
+        let publication = Publication { verdict: &verdict, merged, judge: &state.judge };
+        let call = match &state.resource_version {
+            Some(version) => publication.patch(config, version),
+            None => publication.apply(config),
+        };
+        match call {
+            Ok(call) => {
+                let sent = Sent::Publish { number: state.applied, verdict: Box::new(verdict) };
+                self.send(config, call, sent, now);
+            }
+            Err(e) => host::log(Level::Error, &format!("the verdict cannot be written: {e}")),
+        }
+    }
+
+    fn send(&mut self, config: &Config, call: Call, sent: Sent, now: Timestamp) {
+        let Some(publish) = &config.publish else { return };
+        let headers = vec![
+            (":method", call.method),
+            (":path", call.path.as_str()),
+            (":authority", publish.authority.as_str()),
+            ("content-type", call.content_type),
+            ("accept", "application/json"),
+        ];
+        match host::call(&publish.cluster, headers, &call.body, TIMEOUT) {
+            Ok(token) => self.inflight = Some((token, sent)),
+            Err(status) => self.failed(
+                &format!("publish.cluster: the proxy takes no call to `{}` ({status:?}); is the cluster defined?", publish.cluster),
+                now,
+            ),
+        }
+    }
+
+    /// The reply to a call of this VM.
+    pub fn reply(&mut self, token: u32, reply: &Reply, config: &Config, now: Timestamp) {
+        let Some((_, sent)) = self.inflight.take_if(|(t, _)| *t == token) else { return };
+        match sent {
+            Sent::Get => self.got(config_map::read(reply, now), now),
+            Sent::Publish { number, verdict } => {
+                self.published(config_map::published(reply), number, &verdict, config, now);
+            }
+        }
+    }
+
+    fn got(&mut self, recovered: Recovered, now: Timestamp) {
+        let (judge, theirs, version) = match recovered {
+            Recovered::Failed(why) => {
+                self.failed(&format!("the gateway's state cannot be read: {why}"), now);
+                return;
+            }
+            Recovered::Absent => {
+                host::log(Level::Warn, "the gateway has no state yet: frozen until an operator's `end`");
+                (None, 0, None)
+            }
+            Recovered::Malformed { why, epoch, resource_version } => {
+                host::log(Level::Warn, &format!("the gateway's state is malformed ({why}): frozen until an operator's `end`"));
+                let mut judge = Judge::unknown(now);
+                judge.epoch = judge.epoch.max(epoch.saturating_add(1));
+                (Some(judge), epoch, Some(resource_version))
+            }
+            Recovered::State { judge, epoch, resource_version } => (Some(*judge), epoch, Some(resource_version)),
+        };
+        self.succeeded();
+        shared::update_state(|state| {
+            if state.recovered {
+                // A conflict: somebody else wrote. A higher epoch than this
+                // process' own is a newer process, and it alone speaks now.
+                state.superseded |= theirs > state.judge.epoch;
+            } else if let Some(judge) = &judge {
+                let facts = state.judge.facts.take();
+                state.judge = judge.clone();
+                if let Some(facts) = facts {
+                    state.judge.put_facts(facts);
+                }
+            }
+            state.resource_version.clone_from(&version);
+            state.recovered = true;
+        });
+    }
+
+    fn published(&mut self, outcome: Published, number: u64, verdict: &Verdict, config: &Config, now: Timestamp) {
+        match outcome {
+            Published::Done { resource_version } => {
+                self.succeeded();
+                shared::update_state(|state| {
+                    state.published = state.published.max(number);
+                    state.last_verdict = Some(verdict.clone());
+                    state.resource_version.clone_from(&resource_version);
+                });
+            }
+            Published::Conflict => {
+                self.send(config, config_map::get(config), Sent::Get, now);
+            }
+            Published::Gone => {
+                self.failed("the gateway's ConfigMap is gone; it is created anew", now);
+                shared::update_state(|state| state.resource_version = None);
+            }
+            Published::Refused(why) => {
+                self.failed(&format!("the verdict is not published: {why}"), now);
+            }
+        }
+    }
+
+    fn succeeded(&mut self) {
+        self.failures = 0;
+        self.not_before = None;
+    }
+
+    fn failed(&mut self, why: &str, now: Timestamp) {
+        self.failures = self.failures.saturating_add(1);
+        let delay_ms = retry::delay_ms(self.failures, now.millis().unsigned_abs());
+        self.not_before = Some(Timestamp::from_millis(
+            now.millis().saturating_add(i64::try_from(delay_ms).unwrap_or(i64::MAX)),
+        ));
+        shared::update_state(|state| state.publish_failures += 1);
+        host::log(Level::Warn, &format!("{why}; attempt {} in {delay_ms} ms", self.failures + 1));
+    }
+}
+
+fn apply_commands(state: &mut State, config: &Config, now: Timestamp) {
+    let judge_config = config.judge_config();
+    for (number, command) in shared::commands_after(state.applied) {
+        let outcome = state.judge.command(&command, &judge_config, now);
+        host::log(
+            Level::Info,
+            &format!("canary {}: {}", command.action.name(), outcome.as_ref().map_or_else(|c| c.0.clone(), |()| "applied".to_owned())),
+        );
+        state.note_outcome(number, outcome.err().map(|c| c.0));
+    }
+}

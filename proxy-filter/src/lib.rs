@@ -1,0 +1,26 @@
+//! The proxy-wasm filter: measures, judges by `gate`, serves and publishes.
+//!
+//! Two roles of one module. A *probe* counts requests in its worker's memory
+//! and writes them to a slot of shared data at each tick. An *endpoint* holds
+//! the judge under a lease, serves `/keda/*` and publishes the verdict. They
+//! run in separate VMs (same `vm_id`, other VM configuration), so that a trap
+//! in the endpoint never takes a probe down.
+//!
+//! Only [`host`] talks to the host's functions; everything that decides is a
+//! pure function beside it, or in `gate`.
+
+pub mod host;
+pub mod config;
+pub mod retry;
+pub mod lease;
+pub mod shared;
+pub mod probe;
+pub mod outbound;
+pub mod endpoint;
+pub mod root;
+
+#[cfg(target_arch = "wasm32")]
+proxy_wasm::main! {{
+    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
+    proxy_wasm::set_root_context(|_| Box::new(root::Root::default()));
+}}

@@ -1,0 +1,179 @@
+//! The hot path: what one proxied request costs.
+//!
+//! | loaded as | host calls | |
+//! |---|---|---|
+//! | access logger | 2 | `request.duration`, `:status` |
+//! | HTTP filter | 3 | the monotonic clock twice, `:status` once |
+//! | either, on a 5xx | 1 more | `response.code_details` |
+//!
+//! A slice by header or authority costs one call more than a fixed one, and
+//! `grpc: true` up to two. Counting itself allocates nothing; the tick does.
+//!
+//! The wall clock is not read here: a request counts in the bucket that was
+//! running at its worker's last tick, so it may lie one tick too early.
+
+use crate::config::{Config, SliceBy};
+use crate::host::{self, MapType};
+use crate::shared::SlotHandle;
+use gate::document::Latency;
+use gate::sample::{classify, parse_status, Sample};
+use gate::slice::Slice;
+use gate::time::Timestamp;
+use gate::window::{Bucket, Recorder};
+use std::cell::RefCell;
+use std::time::Instant;
+
+/// An upgrade: its end says nothing about latency.
+const SWITCHING_PROTOCOLS: u16 = 101;
+
+/// Counters of this VM, shared by every root context in it.
+#[derive(Default)]
+struct Worker {
+    recorder: Recorder,
+    slot: SlotHandle,
+    vm: u64,
+    /// Bucket of what is being counted now.
+    bucket: Option<u64>,
+    /// Drained but not yet written.
+    kept: Vec<Bucket>,
+    written_at: Option<Timestamp>,
+    /// Counted anything yet: the proxy's main thread never does and takes no slot.
+    measures: bool,
+    latency: Option<Latency>,
+}
+
+thread_local! {
+    static WORKER: RefCell<Worker> = RefCell::default();
+}
+
+fn record(slice: (Slice, bool), sample: Sample, latency_us: Option<u64>, latency: Latency) {
+    WORKER.with_borrow_mut(|w| {
+        w.latency = Some(latency);
+        w.recorder.record(slice.0, sample, latency_us);
+        if !slice.1 {
+            w.recorder.unclassified();
+        }
+    });
+}
+
+/// Counts a finished request that an access logger was told of.
+pub fn log_request(by: &SliceBy) {
+    let status = status();
+    let sample = classify(status, host::response_code_details);
+    let latency = (by.latency && status.is_some_and(|s| s != SWITCHING_PROTOCOLS))
+        .then(host::request_duration_us)
+        .flatten();
+    record(slice(by), with_grpc(by, sample), latency, Latency::Total);
+}
+
+fn status() -> Option<u16> {
+    host::header(MapType::HttpResponseHeaders, b":status").and_then(|s| parse_status(&s))
+}
+
+/// The slice, and whether the request named one.
+fn slice(by: &SliceBy) -> (Slice, bool) {
+    if let Some(fixed) = by.fixed {
+        return (fixed, true);
+    }
+    if let Some(name) = &by.header {
+        let value = host::header(MapType::HttpRequestHeaders, name.as_bytes());
+        return match value.and_then(|v| Slice::from_bytes(&v)) {
+            Some(slice) => (slice, true),
+            None => (Slice::Stable, false),
+        };
+    }
+    let authority = host::header(MapType::HttpRequestHeaders, b":authority");
+    let canary = by.authority.iter().flatten();
+    match authority {
+        Some(a) if canary.into_iter().any(|c| a.eq_ignore_ascii_case(c.as_bytes())) => (Slice::Canary, true),
+        Some(_) => (Slice::Stable, true),
+        None => (Slice::Stable, false),
+    }
+}
+
+/// A failing grpc-status behind a 200 is an error where the slice says so.
+fn with_grpc(by: &SliceBy, sample: Sample) -> Sample {
+    if !by.grpc || sample != Sample::Success {
+        return sample;
+    }
+    let status = host::header(MapType::HttpResponseTrailers, b"grpc-status")
+        .or_else(|| host::header(MapType::HttpResponseHeaders, b"grpc-status"));
+    match status {
+        Some(s) if s != b"0" => Sample::Error,
+        _ => Sample::Success,
+    }
+}
+
+/// A request that an HTTP filter sees from its headers to its log.
+#[derive(Default)]
+pub struct Stream {
+    begun: Option<Instant>,
+    latency_us: Option<u64>,
+    status: Option<u16>,
+    slice: Option<(Slice, bool)>,
+}
+
+impl Stream {
+    pub fn request_headers(&mut self, by: &SliceBy) {
+        self.slice = Some(slice(by));
+        self.begun = by.latency.then(host::instant);
+    }
+
+    pub fn response_headers(&mut self) {
+        self.status = status();
+        if self.status != Some(SWITCHING_PROTOCOLS) {
+            self.latency_us = self.begun.map(|begun| {
+                u64::try_from(host::instant().saturating_duration_since(begun).as_micros()).unwrap_or(u64::MAX)
+            });
+        }
+    }
+
+    pub fn log(&mut self, by: &SliceBy) {
+        let slice = self.slice.unwrap_or((Slice::Stable, false));
+        let sample = classify(self.status, host::response_code_details);
+        record(slice, with_grpc(by, sample), self.latency_us, Latency::Headers);
+    }
+}
+
+/// Notes this VM's number and the bucket that runs at its start.
+pub fn start(vm: u64, config: &Config, now: Timestamp) {
+    WORKER.with_borrow_mut(|w| {
+        w.vm = vm;
+        w.bucket.get_or_insert(config.windows.bucket_at(now));
+    });
+}
+
+/// At each tick: adds what was counted to the worker's slot. What cannot be
+/// written is kept for the next tick.
+pub fn tick(config: &Config, now: Timestamp) {
+    WORKER.with_borrow_mut(|w| {
+        let running = config.windows.bucket_at(now);
+        let since_ms = w.written_at.map(|at| now.millis() - at.millis());
+        let due = since_ms.is_none_or(|ms| ms < 0 || ms + 250 >= tick_ms(config));
+        if !due && w.bucket == Some(running) {
+            return;
+        }
+        w.measures |= !w.recorder.is_empty();
+        if !w.measures {
+            w.bucket = Some(running);
+            return;
+        }
+        let counted = w.recorder.drain(w.bucket.unwrap_or(running));
+        if !counted.is_empty() || w.kept.is_empty() {
+            w.kept.push(counted);
+        }
+        w.bucket = Some(running);
+        while let Some(bucket) = w.kept.first() {
+            if !w.slot.add(w.vm, w.latency, bucket, running, now, config.windows.tick_s) {
+                host::log(host::Level::Warn, "a worker's slot could not be written; its counts are kept");
+                return;
+            }
+            w.kept.remove(0);
+        }
+        w.written_at = Some(now);
+    });
+}
+
+fn tick_ms(config: &Config) -> i64 {
+    i64::try_from(config.windows.tick_s * 1000).unwrap_or(i64::MAX)
+}

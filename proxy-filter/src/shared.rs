@@ -1,0 +1,297 @@
+//! Shared data: a fixed table of keys, each value with a version.
+//!
+//! Keys can never be deleted (envoyproxy/envoy #17217), so there are no keys
+//! by VM or by configuration. Values are read, changed and written back by
+//! compare-and-swap; a race that is lost too often is given up and tried again
+//! at the next tick, with nothing dropped.
+
+use crate::host;
+use crate::lease::{self, Lease};
+use gate::canary::Command;
+use gate::document::Latency;
+use gate::facts::Facts;
+use gate::judge::Judge;
+use gate::snapshot::Slot;
+use gate::time::Timestamp;
+use gate::verdict::Verdict;
+use gate::window::{Bucket, Window};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// Slots for workers. More live workers than this share slots.
+pub const SLOTS: u64 = 64;
+/// Ticks without a write after which a slot may change its owner.
+const SLOT_TICKS: u64 = 3;
+/// Attempts at one compare-and-swap.
+const ATTEMPTS: u32 = 50;
+/// Commands and outcomes kept for callers that still wait.
+const KEPT_COMMANDS: usize = 32;
+
+const VM: &str = "cg1/vm";
+const LEASE: &str = "cg1/lease";
+const STATE: &str = "cg1/state";
+const DOCUMENT: &str = "cg1/document";
+const COMMANDS: &str = "cg1/commands";
+const FACTS: &str = "cg1/facts";
+
+fn slot_key(slot: u64) -> String {
+    format!("cg1/slot/{slot:02}")
+}
+
+fn read<T: DeserializeOwned>(key: &str) -> (Option<T>, u32) {
+    let (bytes, cas) = host::shared_get(key);
+    (bytes.and_then(|b| serde_json::from_slice(&b).ok()), cas)
+}
+
+fn write<T: Serialize>(key: &str, value: &T, cas: u32) -> bool {
+    serde_json::to_vec(value).is_ok_and(|bytes| host::shared_set(key, &bytes, cas))
+}
+
+/// Reads, changes and writes back; `change` returns the new value and a
+/// result, or `None` to leave it. `None` too when every race was lost.
+fn update<T, R>(key: &str, change: impl Fn(Option<T>) -> Option<(T, R)>) -> Option<R>
+where
+    T: DeserializeOwned + Serialize,
+{
+    for _ in 0..ATTEMPTS {
+        let (value, cas) = read(key);
+        let (value, result) = change(value)?;
+        if write(key, &value, cas) {
+            return Some(result);
+        }
+    }
+    None
+}
+
+/// A number that no other VM of this process has; 0 when every race was lost,
+/// which only makes this VM take slots and leases under that number.
+pub fn vm_number() -> u64 {
+    update(VM, |n: Option<u64>| {
+        let next = n.unwrap_or(0) + 1;
+        Some((next, next))
+    })
+    .unwrap_or(0)
+}
+
+/// Takes or renews the judge's lease.
+pub fn claim_lease(vm: u64, now: Timestamp, tick_s: u64) -> Option<Lease> {
+    update(LEASE, |current| {
+        let lease = lease::claim(current, vm, now, tick_s)?;
+        Some((lease, lease))
+    })
+}
+
+/// What a worker knows of its slot.
+#[derive(Default)]
+pub struct SlotHandle {
+    number: Option<u64>,
+}
+
+impl SlotHandle {
+    /// Adds what a worker counted to its slot; takes a slot first where it has
+    /// none or lost it. Whether it was written; if not, the caller keeps it.
+    pub fn add(&mut self, vm: u64, latency: Option<Latency>, bucket: &Bucket, running: u64, now: Timestamp, tick_s: u64) -> bool {
+        for _ in 0..ATTEMPTS {
+            let slot = match self.number {
+                Some(n) => n,
+                None => {
+                    let n = free_slot(vm, now, tick_s);
+                    self.number = Some(n);
+                    n
+                }
+            };
+            let key = slot_key(slot);
+            let (bytes, cas) = host::shared_get(&key);
+            let mut value = bytes.and_then(|b| Slot::decode(&b).ok()).unwrap_or_default();
+            if value.owner != vm {
+                let alive = value.owner != 0 && is_fresh(&value, now, tick_s);
+                if value.owner != 0 && !alive {
+                    value.takeovers += 1;
+                }
+                value.owner = vm;
+            }
+            value.seen_at_ms = now.millis();
+            value.latency = latency;
+            if !bucket.is_empty() {
+                value.window.add(bucket);
+            }
+            value.window.trim(running);
+            let Ok(bytes) = value.encode() else { return false };
+            if host::shared_set(&key, &bytes, cas) {
+                return true;
+            }
+            // Somebody else wrote here: it may be another worker's slot now.
+            self.number = None;
+        }
+        false
+    }
+}
+
+fn is_fresh(slot: &Slot, now: Timestamp, tick_s: u64) -> bool {
+    let age = now.millis().saturating_sub(slot.seen_at_ms);
+    age <= i64::try_from(SLOT_TICKS * tick_s * 1000).unwrap_or(i64::MAX)
+}
+
+/// The first slot whose owner is gone, or one to share.
+fn free_slot(vm: u64, now: Timestamp, tick_s: u64) -> u64 {
+    (0..SLOTS)
+        .find(|n| match host::shared_get(&slot_key(*n)).0 {
+            None => true,
+            Some(bytes) => Slot::decode(&bytes)
+                .map_or(true, |slot| slot.owner == vm || !is_fresh(&slot, now, tick_s)),
+        })
+        .unwrap_or(vm % SLOTS)
+}
+
+/// All workers' counters, merged.
+#[derive(Default)]
+pub struct Merge {
+    pub window: Window,
+    /// Workers that wrote lately.
+    pub workers: u32,
+    pub latency: Option<Latency>,
+    pub takeovers: u64,
+    pub unreadable: u64,
+}
+
+pub fn merge_slots(running: u64, now: Timestamp, tick_s: u64) -> Merge {
+    let mut merge = Merge::default();
+    for n in 0..SLOTS {
+        // Slots are taken in order, so the first that is empty ends the table.
+        let Some(bytes) = host::shared_get(&slot_key(n)).0 else { break };
+        match Slot::decode(&bytes) {
+            Ok(slot) => {
+                merge.latency = slot.latency.or(merge.latency);
+                merge.workers += u32::from(is_fresh(&slot, now, tick_s));
+                merge.takeovers += u64::from(slot.takeovers);
+                merge.window.merge(&slot.window);
+            }
+            Err(_) => merge.unreadable += 1,
+        }
+    }
+    merge.window.trim(running);
+    merge
+}
+
+/// What the lease holder hands to the next one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    pub judge: Judge,
+    /// The own ConfigMap was read, or there is none to read.
+    pub recovered: bool,
+    /// Another process with a higher epoch publishes: this one is silent for good.
+    #[serde(default)]
+    pub superseded: bool,
+    /// Number of the last command applied, and of the last one published.
+    pub applied: u64,
+    pub published: u64,
+    /// What became of the last commands: the conflict, or none.
+    #[serde(default)]
+    pub outcomes: Vec<(u64, Option<String>)>,
+    #[serde(default)]
+    pub last_verdict: Option<Verdict>,
+    #[serde(default)]
+    pub resource_version: Option<String>,
+    #[serde(default)]
+    pub publish_failures: u64,
+}
+
+impl State {
+    pub fn new(now: Timestamp, recovered: bool) -> Self {
+        Self {
+            judge: Judge::unknown(now),
+            recovered,
+            superseded: false,
+            applied: 0,
+            published: 0,
+            outcomes: Vec::new(),
+            last_verdict: None,
+            resource_version: None,
+            publish_failures: 0,
+        }
+    }
+
+    pub fn note_outcome(&mut self, number: u64, outcome: Option<String>) {
+        self.applied = number;
+        self.outcomes.push((number, outcome));
+        let surplus = self.outcomes.len().saturating_sub(KEPT_COMMANDS);
+        self.outcomes.drain(..surplus);
+    }
+}
+
+pub fn state() -> Option<State> {
+    read(STATE).0
+}
+
+/// Writes the state; only the lease holder does, so a lost race means that the
+/// lease moved and this VM's view is void.
+pub fn put_state(state: &State) -> bool {
+    let cas = host::shared_get(STATE).1;
+    write(STATE, state, cas)
+}
+
+/// Changes the state in place, as the holder of the lease.
+pub fn update_state(change: impl Fn(&mut State)) {
+    update(STATE, |state: Option<State>| {
+        let mut state = state?;
+        change(&mut state);
+        Some((state, ()))
+    });
+}
+
+/// The served document behind the time it was observed at.
+pub fn put_document(json: &[u8], observed_at: Timestamp) {
+    let mut value = observed_at.millis().to_le_bytes().to_vec();
+    value.extend_from_slice(json);
+    let cas = host::shared_get(DOCUMENT).1;
+    if !host::shared_set(DOCUMENT, &value, cas) {
+        host::log(host::Level::Warn, "the document was written by another worker meanwhile");
+    }
+}
+
+pub fn document() -> Option<(Timestamp, Vec<u8>)> {
+    let bytes = host::shared_get(DOCUMENT).0?;
+    let (at, json) = bytes.split_first_chunk::<8>()?;
+    Some((Timestamp::from_millis(i64::from_le_bytes(*at)), json.to_vec()))
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Commands {
+    last: u64,
+    waiting: Vec<(u64, Command)>,
+}
+
+/// Appends a command; its number.
+pub fn append_command(command: &Command) -> Option<u64> {
+    update(COMMANDS, |queue: Option<Commands>| {
+        let mut queue = queue.unwrap_or_default();
+        queue.last += 1;
+        queue.waiting.push((queue.last, command.clone()));
+        let surplus = queue.waiting.len().saturating_sub(KEPT_COMMANDS);
+        queue.waiting.drain(..surplus);
+        let number = queue.last;
+        Some((queue, number))
+    })
+}
+
+/// Commands above `applied`, in order.
+pub fn commands_after(applied: u64) -> Vec<(u64, Command)> {
+    let queue: Commands = read(COMMANDS).0.unwrap_or_default();
+    queue.waiting.into_iter().filter(|(n, _)| *n > applied).collect()
+}
+
+/// Newer facts replace older ones. Whether they are there now.
+pub fn put_facts(facts: &Facts) -> bool {
+    update(FACTS, |current: Option<Facts>| {
+        let newest = match current {
+            Some(c) if c.at > facts.at => c,
+            _ => facts.clone(),
+        };
+        Some((newest, ()))
+    })
+    .is_some()
+}
+
+pub fn facts() -> Option<Facts> {
+    read(FACTS).0
+}
