@@ -1,34 +1,47 @@
 #!/usr/bin/env bash
 # Builds both wasm modules into dist/, with the toolchain that setup.sh settled on.
+# --with-trap: also target/trap/proxy-filter.wasm, which traps on demand, for the tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=wasm32-wasip1
 # A directory of its own: two compilers must not share one.
 export CARGO_TARGET_DIR=target/wasm
-args=(build --release --locked --target "$target" -p policy -p proxy-filter)
 
-case "$(cat .tools/wasm-toolchain)" in
-    rustup)
-        cargo "${args[@]}"
-        ;;
-    debian)
-        sysroot=$(rustc --print sysroot)
-        host=$(rustc -vV | sed -n 's/^host: //p')
-        # -Zbuild-std compiles the standard library, which Debian ships as source.
-        RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
-        CARGO_TARGET_WASM32_WASIP1_LINKER="$sysroot/lib/rustlib/$host/bin/rust-lld" \
-        CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="-L/usr/lib/wasm32-wasi" \
-            /usr/bin/cargo "${args[@]}" -Zbuild-std=std,panic_abort
-        ;;
-    *)
-        echo "build-wasm: run scripts/setup.sh wasm first" >&2
-        exit 1
-        ;;
-esac
+build() {
+    local args=(build --release --locked --target "$target" "$@")
+    case "$(cat .tools/wasm-toolchain)" in
+        rustup)
+            cargo "${args[@]}"
+            ;;
+        debian)
+            local sysroot host
+            sysroot=$(rustc --print sysroot)
+            host=$(rustc -vV | sed -n 's/^host: //p')
+            # -Zbuild-std compiles the standard library, which Debian ships as source.
+            RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
+            CARGO_TARGET_WASM32_WASIP1_LINKER="$sysroot/lib/rustlib/$host/bin/rust-lld" \
+            CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="-L/usr/lib/wasm32-wasi" \
+                /usr/bin/cargo "${args[@]}" -Zbuild-std=std,panic_abort
+            ;;
+        *)
+            echo "build-wasm: run scripts/setup.sh wasm first" >&2
+            exit 1
+            ;;
+    esac
+}
 
-mkdir -p dist
 # Copies only what changed, so that nothing downstream looks newer than it is.
-for pair in policy:policy proxy_filter:proxy-filter; do
-    from="$CARGO_TARGET_DIR/$target/release/${pair%%:*}.wasm" to="dist/${pair##*:}.wasm"
-    cmp -s "$from" "$to" || cp "$from" "$to"
-done
+install_as() {
+    mkdir -p "$(dirname "$2")"
+    cmp -s "$1" "$2" || cp "$1" "$2"
+}
+
+build -p policy -p proxy-filter
+install_as "$CARGO_TARGET_DIR/$target/release/policy.wasm" dist/policy.wasm
+install_as "$CARGO_TARGET_DIR/$target/release/proxy_filter.wasm" dist/proxy-filter.wasm
+
+if [ "${1:-}" = --with-trap ]; then
+    export CARGO_TARGET_DIR=target/wasm-trap
+    build -p proxy-filter --features trap
+    install_as "$CARGO_TARGET_DIR/$target/release/proxy_filter.wasm" target/trap/proxy-filter.wasm
+fi

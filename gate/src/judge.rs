@@ -508,7 +508,12 @@ impl Judge {
             let parts: Vec<String> = readings
                 .iter()
                 .filter(|(_, r)| r.outcome == outcome)
-                .map(|(s, r)| format!("{}: {}", s.name(), r.reason))
+                .map(|(s, r)| match (outcome, r.value, r.limit) {
+                    (Outcome::Fail, Some(value), Some(limit)) => {
+                        format!("{} {value} (limit {limit}): {}", s.name(), r.reason)
+                    }
+                    _ => format!("{}: {}", s.name(), r.reason),
+                })
                 .collect();
             parts.join("; ")
         };

@@ -85,7 +85,7 @@ fn remedy(row: Row) -> &'static str {
     match row {
         Row::Red => "Free disk space on that gateway; the raise passes once the disk does.",
         Row::Unknown => "Check that gateway's filter and the policy server's access to its ConfigMap; until its state is fresh nothing rises.",
-        Row::Frozen => "Wait for the canary to heal and for two clean polling windows, or abort or end it (`PUT /keda/canary`).",
+        Row::Frozen => "It thaws after two clean polling windows in which what failed passes; a canary can also be aborted or ended (`PUT /keda/canary`).",
         Row::FrozenByYellow2tb => "Free disk space on that gateway; stable may rise to its own value meanwhile.",
         Row::Aborted => "Bring the lane back to stable and send `end`; stable may rise to its own value meanwhile.",
         Row::CanaryActive => "Finish the rollout first: the cap holds until `end` (`PUT /keda/canary`).",

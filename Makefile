@@ -1,0 +1,31 @@
+# `make` alone lists the targets. Each installs what it needs and builds what it runs.
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint wasm setup clean
+
+DIST := dist
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+demo: wasm ## walk a canary rollout through both wasm modules, in virtual time
+	@cargo build --locked -q -p harness --bin harness || cargo build --locked -p harness --bin harness
+	@target/debug/harness run --dist $(DIST) scenarios/rollout.yaml
+
+test: wasm ## everything: unit, property, both wasm modules, real Envoy
+	@scripts/setup.sh envoy
+	@scripts/build-wasm.sh --with-trap
+	cargo test --locked --workspace --no-fail-fast
+
+lint: ## formatting and clippy, warnings are errors
+	cargo fmt --all -- --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+wasm: ## both modules into dist/
+	@scripts/setup.sh wasm
+	@scripts/build-wasm.sh
+
+setup: ## get the wasm target and a real Envoy
+	@scripts/setup.sh wasm envoy
+
+clean: ## remove what was built, keep .tools
+	rm -rf target dist

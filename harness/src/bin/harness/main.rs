@@ -1,0 +1,57 @@
+//! `harness`: rehearse a rollout, or ask the policy about one request.
+
+mod admit;
+mod run;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage:
+  harness run [--dist DIR] [--format table|json|junit] SCENARIO...
+      Runs scenarios through both wasm modules in virtual time.
+      Exit 1 when an expectation fails, 2 when a run could not be finished.
+  harness admit [--policy FILE] --settings FILE [--state FILE] [--now TIME] REQUEST
+      Asks the policy about one AdmissionReview (YAML or JSON).
+      Exit 0 accepted, 1 rejected, 2 error. --state is a v1 List of objects.
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let result = match args.split_first() {
+        Some((command, rest)) if command == "run" => run::main(rest),
+        Some((command, rest)) if command == "admit" => admit::main(rest),
+        Some((command, _)) if command == "--help" || command == "help" => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(code) => code,
+        Err(e) => {
+            eprintln!("harness: {e:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Takes `--name VALUE` options off the front of the arguments.
+fn options<'a>(args: &'a [String], known: &[&str]) -> anyhow::Result<(std::collections::BTreeMap<&'a str, &'a str>, Vec<&'a str>)> {
+    let mut options = std::collections::BTreeMap::new();
+    let mut rest = Vec::new();
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match arg.strip_prefix("--") {
+            Some(name) if known.contains(&name) => {
+                let value = args.next().ok_or_else(|| anyhow::anyhow!("--{name} needs a value"))?;
+                options.insert(name, value.as_str());
+            }
+            Some(name) => anyhow::bail!("unknown option --{name}, known are: --{}", known.join(", --")),
+            None => rest.push(arg.as_str()),
+        }
+    }
+    Ok((options, rest))
+}

@@ -1,0 +1,299 @@
+//! A proxy-wasm ABI 0.2.1 host: several workers, VMs as Envoy makes them.
+//!
+//! A VM belongs to a thread and to the pair of `vm_id` and VM configuration;
+//! plugins that share both are root contexts of one VM. Shared data is keyed
+//! by `vm_id` alone and dies with the last VM. A VM that traps stays dead until
+//! a request arrives (Envoy's FAIL_RELOAD).
+
+mod abi;
+pub mod http;
+pub mod shared_data;
+mod vm;
+
+use crate::clock::Clock;
+use anyhow::{anyhow, bail, Context, Result};
+use http::{OutCall, Reply, Request, Response};
+use serde_json::Value;
+use shared_data::SharedData;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use vm::Vm;
+use wasmtime::{Engine, Module};
+
+/// A plugin as a listener configures it.
+#[derive(Clone, Debug)]
+pub struct Plugin {
+    pub name: String,
+    pub vm_id: String,
+    /// Another one means another VM.
+    pub vm_configuration: String,
+    pub configuration: Value,
+}
+
+/// A compiled filter.
+#[derive(Clone)]
+pub struct CompiledFilter {
+    engine: Engine,
+    module: Module,
+}
+
+impl CompiledFilter {
+    /// # Errors
+    /// The file cannot be read or is no module.
+    pub fn load(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).with_context(|| format!("{}: build it first", path.display()))?;
+        let engine = Engine::default();
+        let module = Module::new(&engine, bytes).map_err(|e| anyhow!("{}: {e}", path.display()))?;
+        Ok(Self { engine, module })
+    }
+}
+
+/// A proxy process: its workers, VMs and shared data.
+pub struct Proxy {
+    filter: CompiledFilter,
+    clock: Clock,
+    plugins: Vec<Plugin>,
+    workers: usize,
+    shared: Arc<Mutex<SharedData>>,
+    vms: BTreeMap<(usize, String, String), Vm>,
+    next_context: u32,
+    /// Clusters that take calls.
+    clusters: Vec<String>,
+}
+
+/// A request that waits for its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pending {
+    worker: usize,
+    plugin: usize,
+    context: u32,
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub enum Outcome {
+    Answered(Response),
+    Pending(Pending),
+}
+
+impl Proxy {
+    /// Starts a process: every worker's VMs, every plugin configured.
+    ///
+    /// # Errors
+    /// A plugin refuses its configuration, or traps at the start.
+    pub fn start(
+        filter: &CompiledFilter,
+        clock: Clock,
+        workers: usize,
+        plugins: Vec<Plugin>,
+        clusters: &[&str],
+    ) -> Result<Self> {
+        let mut proxy = Self {
+            filter: filter.clone(),
+            clock,
+            plugins,
+            workers,
+            shared: Arc::default(),
+            vms: BTreeMap::new(),
+            next_context: 1,
+            clusters: clusters.iter().map(|c| (*c).to_owned()).collect(),
+        };
+        for worker in 0..workers {
+            for plugin in 0..proxy.plugins.len() {
+                proxy.load(worker, plugin)?;
+            }
+        }
+        Ok(proxy)
+    }
+
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+
+    fn key(&self, worker: usize, plugin: usize) -> (usize, String, String) {
+        let p = &self.plugins[plugin];
+        (worker, p.vm_id.clone(), p.vm_configuration.clone())
+    }
+
+    /// Makes sure that a plugin's VM and root context are there.
+    fn load(&mut self, worker: usize, plugin: usize) -> Result<()> {
+        let key = self.key(worker, plugin);
+        if self.vms.get(&key).is_some_and(|vm| vm.trapped().is_some()) {
+            self.vms.remove(&key);
+        }
+        if !self.vms.contains_key(&key) {
+            let vm = Vm::new(
+                &self.filter.engine,
+                &self.filter.module,
+                self.clock.clone(),
+                Arc::clone(&self.shared),
+                self.clusters.clone(),
+            )?;
+            self.vms.insert(key.clone(), vm);
+        }
+        let configuration = self.plugins[plugin].configuration.to_string().into_bytes();
+        let context = self.next_context;
+        let vm = self.vms.get_mut(&key).context("the VM was just made")?;
+        if vm.root(plugin).is_none() {
+            self.next_context += 1;
+            if !vm.start_root(plugin, context, configuration)? {
+                bail!("plugin `{}` refuses its configuration: {}", self.plugins[plugin].name, vm.log().join("; "));
+            }
+        }
+        Ok(())
+    }
+
+    fn vm(&mut self, worker: usize, plugin: usize) -> Result<&mut Vm> {
+        let key = self.key(worker, plugin);
+        self.vms.get_mut(&key).with_context(|| format!("no VM for plugin {plugin}"))
+    }
+
+    /// Tells an access logger of a finished request.
+    ///
+    /// # Errors
+    /// The VM traps; the request itself is never affected.
+    pub fn log(&mut self, worker: usize, plugin: usize, request: &Request, response: Option<&Response>) -> Result<()> {
+        self.load(worker, plugin)?;
+        let vm = self.vm(worker, plugin)?;
+        vm.log_request(plugin, request, response)
+    }
+
+    /// Sends a request through an HTTP filter. `upstream` answers where the
+    /// filter lets it pass, at the time that `at_headers` says to have passed.
+    ///
+    /// # Errors
+    /// The VM traps.
+    pub fn request(
+        &mut self,
+        worker: usize,
+        plugin: usize,
+        request: &Request,
+        upstream: Option<&Response>,
+    ) -> Result<Outcome> {
+        self.load(worker, plugin)?;
+        let context = self.next_context;
+        self.next_context += 1;
+        let clock = self.clock.clone();
+        let vm = self.vm(worker, plugin)?;
+        let answer = vm.request(plugin, context, request, upstream, &clock)?;
+        Ok(match answer {
+            Some(response) => Outcome::Answered(response),
+            None => Outcome::Pending(Pending { worker, plugin, context }),
+        })
+    }
+
+    /// The answer to a request that was pending, if it is there.
+    ///
+    /// # Errors
+    /// The VM traps when its stream ends.
+    pub fn answer(&mut self, pending: Pending) -> Result<Option<Response>> {
+        self.vm(pending.worker, pending.plugin)?.answer(pending.context)
+    }
+
+    /// The client of a pending request goes away.
+    ///
+    /// # Errors
+    /// The VM traps when its stream ends.
+    pub fn cancel(&mut self, pending: Pending) -> Result<()> {
+        self.vm(pending.worker, pending.plugin)?.end_stream(pending.context)
+    }
+
+    /// Runs every tick that is due. A trap is remembered and the VM is dead.
+    pub fn tick(&mut self) {
+        let now = self.clock.monotonic_ns();
+        for vm in self.vms.values_mut() {
+            vm.tick(now);
+        }
+    }
+
+    /// Calls that the plugins dispatched since the last time.
+    pub fn take_calls(&mut self) -> Vec<OutCall> {
+        self.vms
+            .iter_mut()
+            .flat_map(|(key, vm)| vm.take_calls().into_iter().map(|c| OutCall { vm: key.clone(), ..c }))
+            .collect()
+    }
+
+    /// Delivers a reply; `None` is a failed call. A VM that is gone hears nothing.
+    ///
+    /// # Errors
+    /// The VM traps.
+    pub fn reply(&mut self, call: &OutCall, reply: Option<&Reply>) -> Result<()> {
+        match self.vms.get_mut(&call.vm) {
+            Some(vm) if vm.trapped().is_none() => vm.reply(call.token, reply),
+            _ => Ok(()),
+        }
+    }
+
+    /// Traps that happened, with the plugin's VM.
+    pub fn traps(&self) -> Vec<String> {
+        self.vms
+            .iter()
+            .filter_map(|((worker, _, configuration), vm)| {
+                vm.trapped().map(|t| format!("worker {worker}, VM `{configuration}`: {t}"))
+            })
+            .collect()
+    }
+
+    /// Log lines of all VMs.
+    pub fn logs(&self) -> Vec<String> {
+        self.vms.values().flat_map(|vm| vm.log().to_vec()).collect()
+    }
+
+    /// Host calls of one plugin's VM on one worker, by function, since the last reset.
+    pub fn calls(&self, worker: usize, plugin: usize) -> BTreeMap<&'static str, u64> {
+        let key = self.key(worker, plugin);
+        self.vms.get(&key).map(|vm| vm.calls().clone()).unwrap_or_default()
+    }
+
+    pub fn reset_calls(&mut self) {
+        self.vms.values_mut().for_each(Vm::reset_calls);
+    }
+
+    /// Linear memory of one plugin's VM, bytes.
+    pub fn memory(&mut self, worker: usize, plugin: usize) -> usize {
+        self.vm(worker, plugin).map_or(0, Vm::memory_bytes)
+    }
+
+    /// Takes one plugin's VM away, as a trap or a crash would.
+    pub fn kill(&mut self, worker: usize, plugin: usize) {
+        let key = self.key(worker, plugin);
+        self.vms.remove(&key);
+        self.drop_shared_without_vms();
+    }
+
+    /// Ends the process and starts a new one: shared data is lost.
+    ///
+    /// # Errors
+    /// As [`Proxy::start`].
+    pub fn restart(&mut self) -> Result<()> {
+        self.vms.clear();
+        self.drop_shared_without_vms();
+        for worker in 0..self.workers {
+            for plugin in 0..self.plugins.len() {
+                self.load(worker, plugin)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn drop_shared_without_vms(&mut self) {
+        if self.vms.is_empty() {
+            self.shared.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+    }
+
+    /// Number of shared-data keys.
+    pub fn shared_keys(&self) -> usize {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Overwrites a shared value, as another version of the module would.
+    pub fn put_shared(&mut self, key: &str, value: &[u8]) {
+        self.shared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .set(key.as_bytes(), value, 0);
+    }
+}

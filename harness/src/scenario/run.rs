@@ -1,0 +1,484 @@
+//! Drives a scenario: traffic, ticks, call-outs and steps in virtual time.
+
+use super::expect;
+use super::format::{Action, Edit, Probe, Request, Scenario, Show, Step, Traffic};
+use super::report::{Line, Report};
+use crate::clock::Clock;
+use crate::cluster::Cluster;
+use crate::policy_host::{CompiledPolicy, PolicyHost};
+use crate::proxy_host::http::{self, Reply, Response};
+use crate::proxy_host::{CompiledFilter, Outcome, Plugin, Proxy};
+use anyhow::{anyhow, bail, Context, Result};
+use gate::slice::Slice;
+use gate::verdict::config_map_name;
+use serde_json::{json, Value};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Resolution of the simulation.
+const QUANTUM: Duration = Duration::from_millis(250);
+/// The launchd job's period, seconds.
+const FACTS_EVERY_S: u64 = 30;
+/// How long a pending request may stay so before the run gives up on it.
+const PATIENCE_S: u64 = 15;
+const VM_ID: &str = "canary-gate";
+
+/// Both modules, compiled once.
+pub struct Modules {
+    pub filter: CompiledFilter,
+    pub policy: CompiledPolicy,
+}
+
+impl Modules {
+    /// Loads `policy.wasm` and `proxy-filter.wasm` from a directory.
+    ///
+    /// # Errors
+    /// A file is missing or no module.
+    pub fn load(dist: &Path) -> Result<Self> {
+        Ok(Self {
+            filter: CompiledFilter::load(&dist.join("proxy-filter.wasm"))?,
+            policy: CompiledPolicy::load(&dist.join("policy.wasm"))?,
+        })
+    }
+}
+
+/// A gateway, a cluster and a policy, in one virtual time.
+pub struct Simulation {
+    clock: Clock,
+    proxy: Proxy,
+    policy: PolicyHost,
+    cluster: Arc<Mutex<Cluster>>,
+    settings: Value,
+    tokens: BTreeMap<String, String>,
+    namespace: String,
+    gateway: String,
+    probe: Probe,
+    endpoint: usize,
+    elapsed: Duration,
+    traffic: BTreeMap<Slice, (Traffic, Source)>,
+    facts: Option<Value>,
+    facts_put_at: Option<u64>,
+    next_worker: usize,
+}
+
+/// Where a slice's traffic stands: what is owed, and counts for the pattern.
+#[derive(Clone, Copy, Debug, Default)]
+struct Source {
+    owed: f64,
+    errors_owed: f64,
+    sent: u64,
+}
+
+impl Simulation {
+    /// # Errors
+    /// The configuration is refused, or a module does not start.
+    pub fn start(modules: &Modules, scenario: &Scenario) -> Result<Self> {
+        let clock = Clock::at(scenario.start);
+        let cluster = Arc::new(Mutex::new(Cluster::default()));
+        scenario.objects.iter().for_each(|o| lock(&cluster).put(o.clone()));
+        let policy = modules.policy.instantiate(clock.clone(), Arc::clone(&cluster))?;
+        let settings = scenario.policy.settings.clone();
+        if let Err(why) = policy.validate_settings(&serde_json::to_vec(&settings)?)? {
+            bail!("policy settings: {why}");
+        }
+        let g = &scenario.gateway;
+        let text = |pointer: &str| {
+            let value = g.configuration.pointer(pointer).and_then(Value::as_str);
+            value.map(str::to_owned).with_context(|| format!("gateway.configuration: no {pointer}"))
+        };
+        let plugins = plugins(scenario);
+        let api_server = text("/publish/cluster").unwrap_or_default();
+        let proxy = Proxy::start(&modules.filter, clock.clone(), g.workers, plugins, &[&api_server])?;
+        Ok(Self {
+            endpoint: match g.probe {
+                Probe::AccessLogger => 2,
+                Probe::HttpFilter => 1,
+            },
+            namespace: text("/lane/namespace")?,
+            gateway: text("/gateway/id")?,
+            clock,
+            proxy,
+            policy,
+            cluster,
+            settings,
+            tokens: g.tokens.iter().map(|t| (t.name.clone(), t.token.clone())).collect(),
+            probe: g.probe,
+            elapsed: Duration::ZERO,
+            traffic: BTreeMap::new(),
+            facts: None,
+            facts_put_at: None,
+            next_worker: 0,
+        })
+    }
+
+    pub fn cluster(&self) -> MutexGuard<'_, Cluster> {
+        lock(&self.cluster)
+    }
+
+    pub fn proxy(&mut self) -> &mut Proxy {
+        &mut self.proxy
+    }
+
+    pub fn set_traffic(&mut self, slice: Slice, traffic: Traffic) {
+        let source = self.traffic.get(&slice).map(|t| t.1).unwrap_or_default();
+        self.traffic.insert(slice, (traffic, source));
+    }
+
+    /// # Errors
+    /// A probe traps, or facts are refused.
+    pub fn run_to(&mut self, at_s: u64) -> Result<()> {
+        while self.elapsed < Duration::from_secs(at_s) {
+            self.quantum()?;
+        }
+        Ok(())
+    }
+
+    fn quantum(&mut self) -> Result<()> {
+        self.clock.advance(QUANTUM);
+        self.elapsed += QUANTUM;
+        self.send_traffic()?;
+        self.send_facts()?;
+        self.proxy.tick();
+        self.deliver_calls()?;
+        let traps = self.proxy.traps();
+        if !traps.is_empty() {
+            bail!("a VM trapped: {}", traps.join("; "));
+        }
+        Ok(())
+    }
+
+    fn send_traffic(&mut self) -> Result<()> {
+        let mut requests = Vec::new();
+        for (slice, (traffic, source)) in &mut self.traffic {
+            source.owed += f64::from(traffic.per_minute) * QUANTUM.as_secs_f64() / 60.0;
+            while source.owed >= 1.0 {
+                source.owed -= 1.0;
+                source.sent += 1;
+                source.errors_owed += f64::from(traffic.errors_per_mille) / 1000.0;
+                let error = source.errors_owed >= 1.0;
+                if error {
+                    source.errors_owed -= 1.0;
+                }
+                // Latencies spread over the fifth below the stated value.
+                let spread = source.sent * 7919 % 200;
+                let ms = match traffic.slow_ms {
+                    Some(slow) if source.sent % 50 == 0 => slow,
+                    _ => traffic.latency_ms,
+                };
+                requests.push((*slice, Response::upstream(if error { 500 } else { 200 }, ms * (1000 - spread))));
+            }
+        }
+        for (slice, response) in requests {
+            self.next_worker = (self.next_worker + 1) % self.proxy.workers();
+            let request = http::Request::new("POST", "/v1/build").header("x-openclaw-slice", slice.name());
+            match self.probe {
+                Probe::AccessLogger => {
+                    let logger = Slice::ALL.iter().position(|s| *s == slice).unwrap_or(0);
+                    self.proxy.log(self.next_worker, logger, &request, Some(&response))?;
+                }
+                Probe::HttpFilter => {
+                    // Requests overlap in life; here their time must not add up.
+                    let quick = Response { duration_us: response.duration_us / 1000, ..response };
+                    self.proxy.request(self.next_worker, 0, &request, Some(&quick))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn send_facts(&mut self) -> Result<()> {
+        let now_s = self.elapsed.as_secs();
+        let due = self.facts_put_at.is_none_or(|at| now_s >= at + FACTS_EVERY_S);
+        let Some(body) = self.facts.clone().filter(|_| due) else { return Ok(()) };
+        self.facts_put_at = Some(now_s);
+        let mut body = body;
+        body["at"] = self.clock.now().to_string().into();
+        let token = self.tokens.get("facts").context("tokens: facts need a token named `facts`")?.clone();
+        let request = http::Request::new("PUT", "/keda/facts").bearer(&token).body(body.to_string());
+        match self.proxy.request(self.next_worker, self.endpoint, &request, None)? {
+            Outcome::Answered(r) if r.status == 204 => Ok(()),
+            other => bail!("facts were refused: {other:?}"),
+        }
+    }
+
+    fn deliver_calls(&mut self) -> Result<()> {
+        for call in self.proxy.take_calls() {
+            let answer = lock(&self.cluster).http(
+                &call.header(":method"),
+                &call.header(":path"),
+                &call.header("content-type"),
+                &call.body,
+            );
+            let reply = Reply { status: answer.status, body: serde_json::to_vec(&answer.body)? };
+            self.proxy.reply(&call, Some(&reply))?;
+        }
+        Ok(())
+    }
+
+    /// A request to a management endpoint, with its answer, which may take its time.
+    ///
+    /// # Errors
+    /// The endpoint traps or never answers.
+    pub fn manage(&mut self, request: &http::Request) -> Result<Response> {
+        self.next_worker = (self.next_worker + 1) % self.proxy.workers();
+        match self.proxy.request(self.next_worker, self.endpoint, request, None)? {
+            Outcome::Answered(response) => Ok(response),
+            Outcome::Pending(pending) => {
+                for _ in 0..PATIENCE_S * 4 {
+                    self.quantum()?;
+                    if let Some(response) = self.proxy.answer(pending)? {
+                        return Ok(response);
+                    }
+                }
+                bail!("no answer within {PATIENCE_S} s")
+            }
+        }
+    }
+
+    fn perform(&mut self, step: &Step) -> Result<Line> {
+        let mut line = Line {
+            at_s: step.at,
+            step: step.step.clone(),
+            what: step.say.clone().unwrap_or_default(),
+            result: String::new(),
+            details: vec![],
+            failures: vec![],
+        };
+        match &step.action {
+            Action::Show(show) => self.show(show, &mut line)?,
+            Action::Traffic(slices) => {
+                let mut parts = Vec::new();
+                for (slice, traffic) in slices {
+                    self.set_traffic(*slice, *traffic);
+                    parts.push(format!(
+                        "{} {}/min, {} in 1000 fail",
+                        slice.name(),
+                        traffic.per_minute,
+                        traffic.errors_per_mille
+                    ));
+                }
+                line.result = parts.join("; ");
+            }
+            Action::Facts(facts) => {
+                self.facts.clone_from(facts);
+                self.facts_put_at = None;
+                line.result = facts.as_ref().map_or("stopped".into(), |_| format!("every {FACTS_EVERY_S} s"));
+            }
+            Action::Request(request) => self.request(request, &mut line)?,
+            Action::Edit(edit) => self.edit(edit, &mut line)?,
+            Action::Published(expected) => {
+                let name = config_map_name(&self.gateway);
+                let verdict = self
+                    .cluster()
+                    .get("ConfigMap", &self.namespace, &name)
+                    .and_then(|o| o.pointer("/data/verdict").and_then(Value::as_str).map(str::to_owned))
+                    .with_context(|| format!("ConfigMap {name} is not there"))?;
+                let verdict: Value = serde_json::from_str(&verdict)?;
+                line.failures = expect::differences(&verdict, expected);
+                line.result = summary(&verdict, expected);
+            }
+            Action::Restart(_) => {
+                self.proxy.restart()?;
+                line.result = "shared data is gone".into();
+            }
+            Action::Jump(seconds) => {
+                self.clock.jump(*seconds);
+                line.result = format!("{seconds} s");
+            }
+        }
+        Ok(line)
+    }
+
+    fn show(&self, show: &Show, line: &mut Line) -> Result<()> {
+        let text = std::fs::read_to_string(&show.file).with_context(|| show.file.clone())?;
+        let mut found = false;
+        for document in serde_yaml_ng::Deserializer::from_str(&text) {
+            let value: Value = serde::Deserialize::deserialize(document)?;
+            if expect::differences(&value, &show.fields).is_empty() {
+                found = true;
+                line.details.extend(show.fields.iter().map(|(k, v)| format!("{k}: {v}")));
+            }
+        }
+        if !found {
+            line.failures.push(format!("{}: no document has all of {:?}", show.file, show.fields));
+        }
+        line.result.clone_from(&show.file);
+        Ok(())
+    }
+
+    fn request(&mut self, request: &Request, line: &mut Line) -> Result<()> {
+        let mut http = http::Request::new(&request.method, &request.path);
+        if let Some(name) = &request.token {
+            let token = self.tokens.get(name).with_context(|| format!("no token is named `{name}`"))?;
+            http = http.bearer(token);
+        }
+        if let Some(body) = &request.body {
+            http = http.body(body.to_string());
+        }
+        let response = self.manage(&http)?;
+        let text = response.text();
+        let shown = if text.len() <= 160 { text.trim().to_owned() } else { String::new() };
+        line.result = format!("{} {shown}", response.status).trim().to_owned();
+        if response.status != request.expect.status {
+            line.failures.push(format!("status {}, expected {}: {text}", response.status, request.expect.status));
+        }
+        line.failures.extend(expect::missing(&text, &request.expect.contains));
+        if !request.expect.document.is_empty() {
+            let document: Value = serde_json::from_str(&text).map_err(|e| anyhow!("{e} in: {text}"))?;
+            line.failures.extend(expect::differences(&document, &request.expect.document));
+            line.result = format!("{} {}", response.status, summary(&document, &request.expect.document));
+        }
+        if line.what.is_empty() {
+            let body = request.body.as_ref().map(|b| format!(" {b}")).unwrap_or_default();
+            line.what = format!("{} {}{body}", request.method, request.path);
+        }
+        Ok(())
+    }
+
+    fn edit(&mut self, edit: &Edit, line: &mut Line) -> Result<()> {
+        let parts: Vec<&str> = edit.object.split('/').collect();
+        let [kind, namespace, name] = parts.as_slice() else {
+            bail!("edit.object: `{}` is not KIND/NAMESPACE/NAME", edit.object);
+        };
+        let old = self.cluster().get(kind, namespace, name).cloned();
+        let operation = match (&old, edit.delete, &edit.create) {
+            (Some(_), true, _) => "DELETE",
+            (None, false, Some(_)) => "CREATE",
+            (Some(_), false, _) => "UPDATE",
+            _ => bail!("edit.object: `{}` is not there", edit.object),
+        };
+        let mut new = edit.create.clone().or_else(|| old.clone()).unwrap_or_default();
+        for (path, value) in &edit.set {
+            let nested = expect::split(path).iter().rev().fold(value.clone(), |v, part| json!({ *part: v }));
+            crate::cluster::merge(&mut new, &nested);
+        }
+        let request = admission_request(operation, (kind, namespace, name), old.as_ref(), &new);
+        let verdict = self.policy.validate(&self.settings, &request)?;
+        let said = [
+            verdict.message.clone().unwrap_or_default(),
+            verdict.warnings.clone().unwrap_or_default().join("\n"),
+        ]
+        .join("\n");
+        line.result = match (verdict.accepted, verdict.mutated_object.is_some()) {
+            (true, false) => "accepted".into(),
+            (true, true) => "accepted, clamped".into(),
+            (false, _) => format!("REFUSED by {}", verdict.rule()),
+        };
+        line.details.extend(verdict.message.clone());
+        if verdict.accepted != edit.expect.accepted {
+            line.failures.push(format!("accepted is {}, expected {}", verdict.accepted, edit.expect.accepted));
+        }
+        if let Some(rule) = &edit.expect.rule {
+            if verdict.rule() != rule {
+                line.failures.push(format!("rule `{}`, expected `{rule}`", verdict.rule()));
+            }
+        }
+        line.failures.extend(expect::missing(&said, &edit.expect.contains));
+        if verdict.accepted {
+            if operation == "DELETE" {
+                self.cluster().delete(kind, namespace, name);
+            } else {
+                self.cluster().put(verdict.mutated_object.unwrap_or(new));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An AdmissionReview's request as the API server sends it.
+pub fn admission_request(operation: &str, (kind, namespace, name): (&str, &str, &str), old: Option<&Value>, new: &Value) -> Value {
+    let api_version = new.get("apiVersion").and_then(Value::as_str).unwrap_or("v1");
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let deleted = operation == "DELETE";
+    json!({
+        "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
+        "kind": { "group": group, "version": version, "kind": kind },
+        "resource": { "group": group, "version": version, "resource": format!("{}s", kind.to_lowercase()) },
+        "name": name,
+        "namespace": namespace,
+        "operation": operation,
+        "userInfo": { "username": "kubernetes-admin", "groups": ["system:authenticated"] },
+        "object": if deleted { &Value::Null } else { new },
+        "oldObject": old.unwrap_or(&Value::Null),
+        "dryRun": false,
+        "options": null,
+    })
+}
+
+/// The expected paths with what they are.
+fn summary(value: &Value, expected: &BTreeMap<String, Value>) -> String {
+    let parts: Vec<String> = expected
+        .keys()
+        .map(|path| format!("{path} {}", expect::at(value, path).unwrap_or(&Value::Null)))
+        .collect();
+    parts.join(", ")
+}
+
+/// The plugins of a gateway: two access loggers or one HTTP filter in one VM,
+/// the endpoint in another with the same shared data.
+fn plugins(scenario: &Scenario) -> Vec<Plugin> {
+    let configuration = |role: &str, slice: Option<Value>| {
+        let mut c = scenario.gateway.configuration.clone();
+        c["role"] = role.into();
+        if let Some(slice) = slice {
+            c["slice"] = slice;
+        }
+        if role != "probe" {
+            c["tokens"] = scenario
+                .gateway
+                .tokens
+                .iter()
+                .map(|t| json!({ "name": t.name, "role": t.role, "digest": digest(&t.token) }))
+                .collect();
+        } else if let Some(map) = c.as_object_mut() {
+            map.remove("measure_owner");
+        }
+        c
+    };
+    let plugin = |name: &str, vm: &str, configuration| Plugin {
+        name: name.into(),
+        vm_id: VM_ID.into(),
+        vm_configuration: vm.into(),
+        configuration,
+    };
+    let mut plugins = match scenario.gateway.probe {
+        Probe::AccessLogger => Slice::ALL
+            .into_iter()
+            .map(|s| plugin(&format!("probe-{}", s.name()), "probe", configuration("probe", Some(json!({ "fixed": s.name() })))))
+            .collect(),
+        Probe::HttpFilter => vec![plugin(
+            "probe",
+            "probe",
+            configuration("probe", Some(json!({ "header": "x-openclaw-slice" }))),
+        )],
+    };
+    plugins.push(plugin("endpoint", "endpoint", configuration("endpoint", None)));
+    plugins
+}
+
+/// A token's digest as the plugin configuration wants it.
+pub fn digest(token: &str) -> String {
+    let hex: String = Sha256::digest(token.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
+    format!("sha256:{hex}")
+}
+
+fn lock(cluster: &Mutex<Cluster>) -> MutexGuard<'_, Cluster> {
+    cluster.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs a scenario from its start to its last step.
+///
+/// # Errors
+/// Something other than an expectation failed: a trap, a file, a configuration.
+pub fn run(modules: &Modules, scenario: &Scenario) -> Result<Report> {
+    let mut simulation = Simulation::start(modules, scenario)?;
+    let mut lines = Vec::new();
+    for step in &scenario.steps {
+        simulation.run_to(step.at).with_context(|| format!("before the step at {} s", step.at))?;
+        lines.push(simulation.perform(step).with_context(|| format!("in the step at {} s", step.at))?);
+    }
+    Ok(Report { scenario: scenario.name.clone(), about: scenario.about.clone(), lines })
+}
