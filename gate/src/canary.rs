@@ -8,31 +8,19 @@ use crate::parse;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Action {
-    Begin,
-    Weight,
-    Maintenance,
-    Abort,
-    End,
-    Sleep,
-    Wake,
+crate::named_enum! {
+    pub enum Action {
+        Begin = "begin",
+        Weight = "weight",
+        Maintenance = "maintenance",
+        Abort = "abort",
+        End = "end",
+        Sleep = "sleep",
+        Wake = "wake",
+    }
 }
 
 impl Action {
-    pub fn name(self) -> &'static str {
-        match self {
-            Action::Begin => "begin",
-            Action::Weight => "weight",
-            Action::Maintenance => "maintenance",
-            Action::Abort => "abort",
-            Action::End => "end",
-            Action::Sleep => "sleep",
-            Action::Wake => "wake",
-        }
-    }
-
     /// Keys that the action takes beside `action`; the first are required.
     fn keys(self) -> (&'static [&'static str], &'static [&'static str]) {
         match self {

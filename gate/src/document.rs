@@ -134,15 +134,14 @@ pub struct Observer {
     pub unreadable_slots: u64,
 }
 
-/// How latency is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum Latency {
-    /// Access logger: request start to end of response.
-    Total,
-    /// HTTP filter: request headers to response headers.
-    Headers,
+crate::named_enum! {
+    /// How latency is measured.
+    pub enum Latency {
+        /// Access logger: request start to end of response.
+        Total = "total",
+        /// HTTP filter: request headers to response headers.
+        Headers = "headers",
+    }
 }
 
 /// Rounds to six decimals, so that documents read well and differ only where it matters.

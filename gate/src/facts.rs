@@ -8,15 +8,14 @@ use crate::threshold::MAX_FUTURE_S;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Size class of a gateway's disk; each has its own yellow watermark.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum DiskTier {
-    #[default]
-    #[serde(rename = "1TB")]
-    Tb1,
-    #[serde(rename = "2TB")]
-    Tb2,
+crate::named_enum! {
+    /// Size class of a gateway's disk; each has its own yellow watermark.
+    #[derive(Default)]
+    pub enum DiskTier {
+        #[default]
+        Tb1 = "1TB",
+        Tb2 = "2TB",
+    }
 }
 
 /// Node facts.

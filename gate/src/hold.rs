@@ -31,7 +31,8 @@ impl Cause {
 
     fn parse(name: &str) -> Option<Self> {
         Signal::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .map(Cause::Signal)
             .chain([Cause::StateUnknown])
             .find(|c| c.name() == name)
@@ -56,7 +57,7 @@ impl schemars::JsonSchema for Cause {
         "Cause".into()
     }
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let names: Vec<_> = Signal::ALL.into_iter().map(Signal::name).chain(["state_unknown"]).collect();
+        let names: Vec<_> = Signal::ALL.iter().map(|s| s.name()).chain(["state_unknown"]).collect();
         schemars::json_schema!({ "type": "string", "enum": names })
     }
 }

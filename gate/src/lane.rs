@@ -19,25 +19,17 @@ use crate::time::Timestamp;
 use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
-/// Kinds that a lane can scale.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum TargetKind {
-    Deployment,
-    StatefulSet,
-    Rollout,
-    ScaledJob,
+crate::named_enum! {
+    /// Kinds that a lane can scale.
+    pub enum TargetKind {
+        Deployment = "Deployment",
+        StatefulSet = "StatefulSet",
+        Rollout = "Rollout",
+        ScaledJob = "ScaledJob",
+    }
 }
 
 impl TargetKind {
-    pub fn name(self) -> &'static str {
-        match self {
-            TargetKind::Deployment => "Deployment",
-            TargetKind::StatefulSet => "StatefulSet",
-            TargetKind::Rollout => "Rollout",
-            TargetKind::ScaledJob => "ScaledJob",
-        }
-    }
-
     /// API group of the kind, without version.
     pub fn group(self) -> &'static str {
         match self {
@@ -213,7 +205,6 @@ impl LaneState {
         if let Some(reason) = disagreement(gateways) {
             findings.push(Finding { row: Row::Frozen, gateway: "the active gateways".into(), age_s: None, reason });
         }
-        findings.sort_unstable_by(|a, b| (a.row, &a.gateway).cmp(&(b.row, &b.gateway)));
         Self { declared, findings }
     }
 
@@ -235,7 +226,8 @@ impl LaneState {
         let (lowest, _) = self.allowed(slice, old)?;
         self.findings
             .iter()
-            .find(|f| new > self.limit(f.row, slice, old))
+            .filter(|f| new > self.limit(f.row, slice, old))
+            .min_by_key(|f| f.row)
             .map(|f| (lowest, f))
     }
 

@@ -14,6 +14,7 @@
 
 pub mod time;
 pub mod parse;
+pub mod names;
 pub mod threshold;
 pub mod slice;
 pub mod binomial;

@@ -5,15 +5,15 @@
 //! while parsing, at the price of a second copy of every deserialiser: 100 KiB
 //! of a policy that may have 320.
 
-use serde::de::{DeserializeOwned, Error, Visitor};
-use serde::Deserializer;
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer};
 
 /// Deserialises JSON.
 ///
 /// # Errors
 /// `path: what is wrong`; unknown keys are named beside the valid ones by
 /// serde where the type denies them.
-pub fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+pub fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
     serde_json::from_slice(bytes).map_err(|e| {
         let what = e.to_string();
         let path = path_at(bytes, offset(bytes, e.line(), e.column()));
@@ -114,7 +114,6 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use rstest::rstest;
-    use serde::Deserialize;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]

@@ -1,31 +1,20 @@
 //! The two slices of a gateway's traffic.
 
-use serde::{Deserialize, Serialize};
-
-/// Which build answered: the canary under test, or the stable one beside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum Slice {
-    Canary,
-    Stable,
+crate::named_enum! {
+    /// Which build answered: the canary under test, or the stable one beside it.
+    pub enum Slice {
+        Canary = "canary",
+        Stable = "stable",
+    }
 }
 
 impl Slice {
-    pub const ALL: [Slice; 2] = [Slice::Canary, Slice::Stable];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Slice::Canary => "canary",
-            Slice::Stable => "stable",
-        }
-    }
-
     /// Reads a header value; anything but the two names is not a slice, and the
     /// caller counts it as stable and as unclassified.
     pub fn from_bytes(value: &[u8]) -> Option<Self> {
         Self::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .find(|s| value.eq_ignore_ascii_case(s.name().as_bytes()))
     }
 }

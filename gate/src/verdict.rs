@@ -25,14 +25,13 @@ pub fn config_map_name(gateway: &str) -> String {
     format!("canary-gate.{gateway}")
 }
 
-/// What the document and the verdict call the gateway as a whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    Healthy,
-    Warming,
-    Degraded,
+crate::named_enum! {
+    /// What the document and the verdict call the gateway as a whole.
+    pub enum Status {
+        Healthy = "healthy",
+        Warming = "warming",
+        Degraded = "degraded",
+    }
 }
 
 /// One gateway's verdict.

@@ -362,7 +362,7 @@ mod tests {
                 w.add(&r.drain(tick));
                 merged.merge(w);
             }
-            for slice in Slice::ALL {
+            for &slice in Slice::ALL {
                 prop_assert_eq!(merged.sum(slice, 0, 100), one.sum(slice, 0, 100));
             }
         }

@@ -19,6 +19,8 @@ pub struct Cluster {
     /// Objects as a dead watch still shows them, where a list must be stale.
     frozen_list: Option<BTreeMap<Key, Value>>,
     pub fault: Fault,
+    /// Status that every HTTP request is answered with.
+    pub fault_http: Option<u16>,
     /// Look-ups that policies made.
     pub lookups: Vec<String>,
 }
@@ -125,6 +127,9 @@ impl Cluster {
 
     /// Answers an HTTP request on a ConfigMap, as the API server would.
     pub fn http(&mut self, method: &str, path: &str, content_type: &str, body: &[u8]) -> HttpAnswer {
+        if let Some(status) = self.fault_http {
+            return failure(status, "as the test wants it");
+        }
         let (path, _query) = path.split_once('?').unwrap_or((path, ""));
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         let ["api", "v1", "namespaces", namespace, "configmaps", name] = parts.as_slice() else {

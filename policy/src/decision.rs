@@ -51,6 +51,12 @@ pub fn read_again(decision: &Decision, change: &Change, gateways: &[GatewayState
         .filter(serves)
         .filter(|g| if rejects { decision.unknown && g.verdict.is_err() } else { true })
         .collect();
-    questioned.sort_unstable_by_key(|g| g.verdict.as_ref().map_or(i64::MIN, |v| v.observed_at.millis()));
-    questioned.into_iter().take(MOST_READ_AGAIN).map(|g| g.id.clone()).collect()
+    // A few times the minimum: cheaper in code than a sort, and there are 16 at most.
+    let observed = |g: &GatewayState| g.verdict.as_ref().map_or(i64::MIN, |v| v.observed_at.millis());
+    let mut oldest = Vec::new();
+    while oldest.len() < MOST_READ_AGAIN {
+        let Some((i, _)) = questioned.iter().enumerate().min_by_key(|(_, g)| observed(g)) else { break };
+        oldest.push(questioned.swap_remove(i).id.clone());
+    }
+    oldest
 }

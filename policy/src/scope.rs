@@ -27,7 +27,7 @@ pub struct Change<'a> {
 /// The part of the request that cannot be read.
 pub fn changes<'a>(settings: &'a Settings, request: &Request) -> Result<Vec<Change<'a>>, String> {
     let is_scaled_object =
-        request.kind.kind == scaled_object::KIND && request.kind.group == scaled_object::GROUP;
+        request.kind == scaled_object::KIND && request.group == scaled_object::GROUP;
     // Status writes are KEDA's own; the numbers it acts on are in spec and metadata.
     if !is_scaled_object || !request.sub_resource.is_empty() {
         return Ok(vec![]);
@@ -86,8 +86,8 @@ mod tests {
             old_object: old,
             ..Request::default()
         };
-        r.kind.kind = "ScaledObject".into();
-        r.kind.group = "keda.sh".into();
+        r.kind = "ScaledObject".into();
+        r.group = "keda.sh".into();
         r
     }
 

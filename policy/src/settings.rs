@@ -7,8 +7,9 @@
 use gate::lane::{Declared, Target};
 use gate::rule::Rule;
 use gate::slice::Slice;
-use serde::Deserialize;
-use std::collections::BTreeMap;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use std::fmt;
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -19,8 +20,8 @@ pub struct Settings {
     pub skill_hash_annotation: Option<String>,
     #[serde(default)]
     pub mode: Mode,
-    #[serde(default)]
-    rules: BTreeMap<Rule, Enforcement>,
+    #[serde(default, deserialize_with = "pairs")]
+    rules: Vec<(Rule, Enforcement)>,
     #[serde(default)]
     pub limits: Limits,
     #[serde(default)]
@@ -74,29 +75,32 @@ pub struct Gateway {
     pub writer: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    #[default]
-    Reject,
-    Clamp,
+gate::named_enum! {
+    #[derive(Default)]
+    pub enum Mode {
+        #[default]
+        Reject = "reject",
+        Clamp = "clamp",
+    }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum WhenStale {
-    #[default]
-    Freeze,
-    Cap,
+gate::named_enum! {
+    #[derive(Default)]
+    pub enum WhenStale {
+        #[default]
+        Freeze = "freeze",
+        Cap = "cap",
+    }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Enforcement {
-    #[default]
-    Enforce,
-    Warn,
-    Off,
+gate::named_enum! {
+    #[derive(Default)]
+    pub enum Enforcement {
+        #[default]
+        Enforce = "enforce",
+        Warn = "warn",
+        Off = "off",
+    }
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -125,6 +129,25 @@ pub struct BreakGlass {
 /// A duration written `180s`, `3m` or `4h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seconds(pub u64);
+
+/// A map as pairs, in the order written.
+fn pairs<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<(Rule, Enforcement)>, D::Error> {
+    struct Pairs;
+    impl<'de> Visitor<'de> for Pairs {
+        type Value = Vec<(Rule, Enforcement)>;
+        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+            f.write_str("a map of rules to enforce, warn or off")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut pairs = Vec::new();
+            while let Some(pair) = map.next_entry()? {
+                pairs.push(pair);
+            }
+            Ok(pairs)
+        }
+    }
+    d.deserialize_map(Pairs)
+}
 
 fn default_max_state_age() -> Seconds {
     Seconds(180)
@@ -187,7 +210,7 @@ impl Settings {
     }
 
     pub fn enforcement(&self, rule: Rule) -> Enforcement {
-        self.rules.get(&rule).copied().unwrap_or_default()
+        self.rules.iter().find(|r| r.0 == rule).map(|r| r.1).unwrap_or_default()
     }
 
     fn faults(&self) -> Vec<String> {
@@ -201,17 +224,11 @@ impl Settings {
                 faults.push(format!("lanes[{i}].name: `{}` is there twice", lane.name));
             }
         }
-        let mut targets: Vec<_> = self
-            .lanes
-            .iter()
-            .flat_map(|l| l.targets.iter().map(|t| (&l.namespace, t.kind.name(), &t.name)))
-            .collect();
-        targets.sort_unstable();
-        for pair in targets.windows(2) {
-            if let [a, b] = pair {
-                if a == b {
-                    faults.push(format!("lanes: target {} {}/{} is there twice", a.1, a.0, a.2));
-                }
+        let targets = || self.lanes.iter().flat_map(|l| l.targets.iter().map(move |t| (&l.namespace, t)));
+        for (i, (namespace, target)) in targets().enumerate() {
+            let same = |(n, t): (&String, &Target)| n == namespace && t.kind == target.kind && t.name == target.name;
+            if targets().take(i).any(same) {
+                faults.push(format!("lanes: target {} {namespace}/{} is there twice", target.kind.name(), target.name));
             }
         }
         if let Some(b) = &self.break_glass {

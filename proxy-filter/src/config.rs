@@ -47,12 +47,12 @@ pub struct Config {
     pub notifier: Option<Notifier>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    Probe,
-    Endpoint,
-    Both,
+gate::named_enum! {
+    pub enum Role {
+        Probe = "probe",
+        Endpoint = "endpoint",
+        Both = "both",
+    }
 }
 
 impl Role {
@@ -117,14 +117,14 @@ pub struct SliceBy {
     pub grpc: bool,
 }
 
-/// What a token may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TokenRole {
-    Measure,
-    Read,
-    Facts,
-    Operate,
+gate::named_enum! {
+    /// What a token may do.
+    pub enum TokenRole {
+        Measure = "measure",
+        Read = "read",
+        Facts = "facts",
+        Operate = "operate",
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -186,13 +186,14 @@ pub struct Queue {
     pub query: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum QueueSource {
-    #[default]
-    Facts,
-    Nats,
-    Prometheus,
+gate::named_enum! {
+    #[derive(Default)]
+    pub enum QueueSource {
+        #[default]
+        Facts = "facts",
+        Nats = "nats",
+        Prometheus = "prometheus",
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]

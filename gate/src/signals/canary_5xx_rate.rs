@@ -15,16 +15,15 @@ use crate::slice::Slice;
 use crate::threshold as t;
 use crate::threshold::Thresholds;
 use crate::window::Window;
-use serde::{Deserialize, Serialize};
 
-/// Which judge decides about failing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Judge {
-    #[default]
-    #[serde(rename = "multi-horizon")]
-    MultiHorizon,
-    #[serde(rename = "two-windows")]
-    TwoWindows,
+crate::named_enum! {
+    /// Which judge decides about failing.
+    #[derive(Default)]
+    pub enum Judge {
+        #[default]
+        MultiHorizon = "multi-horizon",
+        TwoWindows = "two-windows",
+    }
 }
 
 /// Judges the buckets before `end`.

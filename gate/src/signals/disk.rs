@@ -7,17 +7,16 @@
 use super::{Outcome, Reading};
 use crate::facts::{DiskTier, Facts};
 use crate::threshold::Thresholds;
-use serde::{Deserialize, Serialize};
 
-/// Worst first when ordered descending.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum DiskLevel {
-    #[default]
-    Ok,
-    Yellow,
-    Red,
+crate::named_enum! {
+    /// Worst first when ordered descending.
+    #[derive(Default)]
+    pub enum DiskLevel {
+        #[default]
+        Ok = "ok",
+        Yellow = "yellow",
+        Red = "red",
+    }
 }
 
 /// The yellow watermark of a tier, percent.

@@ -15,53 +15,21 @@ pub mod skill_hash;
 
 use serde::{Deserialize, Serialize};
 
-/// Every signal, by the name used in documents, digests and docs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum Signal {
-    #[serde(rename = "canary_5xx_rate")]
-    Canary5xxRate,
-    #[serde(rename = "canary_p99")]
-    CanaryP99,
-    #[serde(rename = "queue_depth")]
-    QueueDepth,
-    #[serde(rename = "node_degraded")]
-    NodeDegraded,
-    #[serde(rename = "disk")]
-    Disk,
-    #[serde(rename = "skill_hash")]
-    SkillHash,
-    #[serde(rename = "doctor")]
-    Doctor,
-    #[serde(rename = "facts_age")]
-    FactsAge,
+crate::named_enum! {
+    /// Every signal, by the name used in documents, digests and docs.
+    pub enum Signal {
+        Canary5xxRate = "canary_5xx_rate",
+        CanaryP99 = "canary_p99",
+        QueueDepth = "queue_depth",
+        NodeDegraded = "node_degraded",
+        Disk = "disk",
+        SkillHash = "skill_hash",
+        Doctor = "doctor",
+        FactsAge = "facts_age",
+    }
 }
 
 impl Signal {
-    pub const ALL: [Signal; 8] = [
-        Signal::Canary5xxRate,
-        Signal::CanaryP99,
-        Signal::QueueDepth,
-        Signal::NodeDegraded,
-        Signal::Disk,
-        Signal::SkillHash,
-        Signal::Doctor,
-        Signal::FactsAge,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Signal::Canary5xxRate => "canary_5xx_rate",
-            Signal::CanaryP99 => "canary_p99",
-            Signal::QueueDepth => "queue_depth",
-            Signal::NodeDegraded => "node_degraded",
-            Signal::Disk => "disk",
-            Signal::SkillHash => "skill_hash",
-            Signal::Doctor => "doctor",
-            Signal::FactsAge => "facts_age",
-        }
-    }
-
     /// Measured on the canary's traffic: judged once a poll, and only while a canary is active.
     pub fn is_canary(self) -> bool {
         matches!(self, Signal::Canary5xxRate | Signal::CanaryP99)
@@ -74,15 +42,14 @@ impl Signal {
     }
 }
 
-/// What a signal says; the document's key for it is `verdict`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum Outcome {
-    Pass,
-    Fail,
-    Insufficient,
-    Stale,
+crate::named_enum! {
+    /// What a signal says; the document's key for it is `verdict`.
+    pub enum Outcome {
+        Pass = "pass",
+        Fail = "fail",
+        Insufficient = "insufficient",
+        Stale = "stale",
+    }
 }
 
 /// One evaluation of one signal.

@@ -5,7 +5,7 @@ use super::format::{Action, Edit, Probe, Request, Scenario, Show, Step, Traffic}
 use super::report::{Line, Report};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
-use crate::policy_host::{CompiledPolicy, PolicyHost};
+use crate::policy_host::{CompiledPolicy, PolicyHost, Verdict};
 use crate::proxy_host::http::{self, Reply, Response};
 use crate::proxy_host::{CompiledFilter, Outcome, Plugin, Proxy};
 use anyhow::{anyhow, bail, Context, Result};
@@ -125,6 +125,29 @@ impl Simulation {
     pub fn set_traffic(&mut self, slice: Slice, traffic: Traffic) {
         let source = self.traffic.get(&slice).map(|t| t.1).unwrap_or_default();
         self.traffic.insert(slice, (traffic, source));
+    }
+
+    /// Node facts from here on; `at` is filled in.
+    pub fn set_facts(&mut self, facts: Option<Value>) {
+        self.facts = facts;
+        self.facts_put_at = None;
+    }
+
+    /// Seconds since the start.
+    pub fn elapsed_s(&self) -> u64 {
+        self.elapsed.as_secs()
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// What the policy says of an edit of the object that the cluster holds.
+    ///
+    /// # Errors
+    /// The policy traps.
+    pub fn admit(&self, request: &Value) -> Result<Verdict> {
+        self.policy.validate(&self.settings, request)
     }
 
     /// # Errors
@@ -263,8 +286,7 @@ impl Simulation {
                 line.result = parts.join("; ");
             }
             Action::Facts(facts) => {
-                self.facts.clone_from(facts);
-                self.facts_put_at = None;
+                self.set_facts(facts.clone());
                 line.result = facts.as_ref().map_or("stopped".into(), |_| format!("every {FACTS_EVERY_S} s"));
             }
             Action::Request(request) => self.request(request, &mut line)?,
@@ -446,7 +468,7 @@ fn plugins(scenario: &Scenario) -> Vec<Plugin> {
     };
     let mut plugins = match scenario.gateway.probe {
         Probe::AccessLogger => Slice::ALL
-            .into_iter()
+            .iter()
             .map(|s| plugin(&format!("probe-{}", s.name()), "probe", configuration("probe", Some(json!({ "fixed": s.name() })))))
             .collect(),
         Probe::HttpFilter => vec![plugin(

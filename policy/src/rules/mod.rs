@@ -40,7 +40,8 @@ pub enum LiftKind {
 /// Every rejection of a change, in the order of [`Rule::ALL`].
 pub fn check(change: &Change, lane: &LaneState) -> Vec<Rejection> {
     Rule::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .flat_map(|rule| match rule {
             Rule::RedGate => red_gate::check(change, lane),
             Rule::CapFrozen => cap_frozen::check(change, lane),

@@ -1,0 +1,308 @@
+//! The built filter in the harness: counts, costs, leases, restarts.
+
+use gate::slice::Slice;
+use harness::proxy_host::http::{Request, Response};
+use harness::scenario::format::Probe;
+use harness::scenario::run::Simulation;
+use serde_json::json;
+use tests::simulation::*;
+
+#[test]
+fn counts_are_exact_over_workers_and_slices() {
+    for probe in [Probe::AccessLogger, Probe::HttpFilter] {
+        let mut scenario = scenario();
+        scenario.gateway.probe = probe;
+        scenario.gateway.workers = 4;
+        let mut s = Simulation::start(modules(), &scenario).unwrap();
+        s.set_traffic(CANARY, traffic(600, 20));
+        s.set_traffic(STABLE, traffic(1200, 10));
+        s.run_to(60).unwrap();
+        s.set_traffic(CANARY, traffic(0, 0));
+        s.set_traffic(STABLE, traffic(0, 0));
+        s.run_to(70).unwrap();
+        let d = document(&mut s);
+        assert_eq!((&d["canary"]["requests"], &d["canary"]["errors"]), (&json!(600), &json!(12)), "{probe:?}");
+        assert_eq!((&d["stable"]["requests"], &d["stable"]["errors"]), (&json!(1200), &json!(12)), "{probe:?}");
+        assert_eq!(d["observer"]["workers"], 4);
+    }
+}
+
+/// The budgets of the hot path, counted.
+#[test]
+fn host_calls_per_request_are_within_budget() {
+    let cost = |probe: Probe, status: u16| {
+        let mut scenario = scenario();
+        scenario.gateway.probe = probe;
+        scenario.gateway.workers = 1;
+        let mut s = Simulation::start(modules(), &scenario).unwrap();
+        let proxy = s.proxy();
+        let request = Request::new("POST", "/v1/build").header("x-openclaw-slice", "canary");
+        proxy.reset_calls();
+        for _ in 0..100 {
+            let response = Response::upstream(status, 1_000);
+            match probe {
+                Probe::AccessLogger => proxy.log(0, 0, &request, Some(&response)).unwrap(),
+                Probe::HttpFilter => {
+                    proxy.request(0, 0, &request, Some(&response)).unwrap();
+                }
+            }
+        }
+        let calls = proxy.calls(0, 0);
+        println!("{probe:?} {status}: {calls:?}");
+        calls.values().sum::<u64>()
+    };
+    assert_eq!(cost(Probe::AccessLogger, 200), 200);
+    assert_eq!(cost(Probe::AccessLogger, 503), 300);
+    // The slice is read from a header in this variant, one call more than a fixed one.
+    assert_eq!(cost(Probe::HttpFilter, 200), 400);
+    assert_eq!(cost(Probe::HttpFilter, 503), 500);
+}
+
+#[test]
+fn counting_a_million_requests_takes_no_more_memory() {
+    let mut s = Simulation::start(modules(), &scenario()).unwrap();
+    let proxy = s.proxy();
+    let request = Request::new("GET", "/");
+    let mut send = |n: u64| {
+        for i in 0..n {
+            let response = Response::upstream(if i % 100 == 0 { 500 } else { 200 }, i * 37 % 60_000_000);
+            proxy.log(0, 0, &request, Some(&response)).unwrap();
+        }
+        proxy.memory(0, 0)
+    };
+    let before = send(1_000);
+    assert_eq!(send(200_000), before);
+}
+
+#[test]
+fn an_upgrade_counts_for_errors_and_not_for_latency() {
+    let mut s = idle();
+    for _ in 0..10 {
+        let upgrade = Response::upstream(101, 40_000_000);
+        s.proxy().log(0, 0, &Request::new("GET", "/ws"), Some(&upgrade)).unwrap();
+    }
+    s.proxy().log(0, 0, &Request::new("GET", "/gone"), None).unwrap();
+    let local = Response { details: "wasm_fail_stream".into(), ..Response::upstream(503, 1) };
+    s.proxy().log(0, 0, &Request::new("GET", "/"), Some(&local)).unwrap();
+    s.run_to(250).unwrap();
+    let c = document(&mut s)["canary"].clone();
+    assert_eq!((&c["requests"], &c["p99_ms"]), (&json!(10), &json!(null)));
+    assert_eq!((&c["aborted"], &c["local_errors"], &c["errors"]), (&json!(1), &json!(1), &json!(0)));
+}
+
+#[test]
+fn what_names_no_slice_counts_as_stable_and_is_counted() {
+    let mut scenario = scenario();
+    scenario.gateway.probe = Probe::HttpFilter;
+    let mut s = Simulation::start(modules(), &scenario).unwrap();
+    for value in [&b"purple"[..], &[0x80, 0xff], b""] {
+        let request = Request::new("GET", "/").header("x-openclaw-slice", value);
+        s.proxy().request(0, 0, &request, Some(&Response::upstream(200, 1))).unwrap();
+    }
+    s.run_to(10).unwrap();
+    let d = document(&mut s);
+    assert_eq!((&d["stable"]["requests"], &d["observer"]["unclassified"]), (&json!(3), &json!(3)));
+}
+
+#[test]
+fn a_new_gateway_is_frozen_until_end() {
+    let mut s = Simulation::start(modules(), &scenario()).unwrap();
+    s.set_facts(Some(facts("")));
+    s.run_to(200).unwrap();
+    let d = document(&mut s);
+    assert_eq!(d["scaling"]["frozen_by"], json!(["state_unknown"]));
+    assert_eq!((&d["canary_active"], &d["promotion_frozen"], &d["status"]), (&json!(true), &json!(true), &json!("warming")));
+    assert_eq!(command(&mut s, &json!({ "action": "end" })).status, 204);
+    s.run_to(360).unwrap();
+    assert_eq!(document(&mut s)["status"], "healthy");
+}
+
+#[test]
+fn a_restart_in_mid_canary_does_not_open_the_gate() {
+    let mut s = idle();
+    assert_eq!(command(&mut s, &json!({ "action": "begin", "weight": 0.1, "skill_hash": "c4e1" })).status, 204);
+    s.set_traffic(CANARY, traffic(600, 200));
+    s.run_to(500).unwrap();
+    let before = document(&mut s);
+    assert_eq!((&before["degraded"], &before["canary_active"]), (&json!(true), &json!(true)));
+    s.set_traffic(CANARY, traffic(0, 0));
+    s.proxy().restart().unwrap();
+    s.run_to(520).unwrap();
+    let after = document(&mut s);
+    assert_eq!((&after["canary_active"], &after["scaling"]["frozen"]), (&json!(true), &json!(1)));
+    assert_eq!(after["scaling"]["frozen_by"], before["scaling"]["frozen_by"]);
+    assert_eq!(after["canary"]["skill_hash"], "c4e1");
+    // And long without traffic: no data never clears a hold.
+    s.run_to(4_000).unwrap();
+    assert_eq!(document(&mut s)["scaling"]["frozen"], 1);
+}
+
+#[test]
+fn a_deleted_or_broken_state_opens_nothing() {
+    for broken in [None, Some("{"), Some("{}")] {
+        let mut s = idle();
+        match broken {
+            None => {
+                s.cluster().delete("ConfigMap", "builds", "canary-gate.gw-a1");
+            }
+            Some(text) => {
+                let mut object = s.cluster().get("ConfigMap", "builds", "canary-gate.gw-a1").unwrap().clone();
+                object["data"]["state"] = text.into();
+                s.cluster().put(object);
+            }
+        }
+        s.proxy().restart().unwrap();
+        s.run_to(300).unwrap();
+        let d = document(&mut s);
+        assert_eq!((&d["canary_active"], &d["scaling"]["frozen"]), (&json!(true), &json!(1)), "{broken:?}");
+    }
+}
+
+#[test]
+fn the_lease_moves_when_its_holder_dies_and_nothing_counted_is_lost() {
+    let mut s = idle();
+    s.set_traffic(CANARY, traffic(600, 0));
+    s.run_to(270).unwrap();
+    s.set_traffic(CANARY, traffic(0, 0));
+    s.run_to(280).unwrap();
+    let before = document(&mut s);
+    assert_eq!(before["canary"]["requests"], 300);
+    // Both endpoints and one probe VM go; only a request brings them back.
+    for worker in 0..2 {
+        s.proxy().kill(worker, 2);
+    }
+    s.proxy().kill(0, 0);
+    s.run_to(281).unwrap();
+    let answer = s.manage(&get("/keda/metrics", "bastion")).unwrap();
+    assert_eq!(answer.status, 200, "another worker serves what is there");
+    s.run_to(310).unwrap();
+    let after = document(&mut s);
+    assert_eq!(after["canary"]["requests"], 300);
+    assert!(after["observer"]["restarts"].as_u64() > before["observer"]["restarts"].as_u64());
+}
+
+#[test]
+fn a_stale_document_is_not_served() {
+    let mut s = idle();
+    // A third worker's endpoint VM is there, but its ticks never come.
+    s.clock().advance(std::time::Duration::from_secs(60));
+    let answer = s.proxy().request(0, 2, &get("/keda/metrics", "keda"), None).unwrap();
+    match answer {
+        harness::proxy_host::Outcome::Answered(r) => assert_eq!((r.status, r.text().contains("60 s old") || r.text().contains("s old")), (503, true)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_thousand_restarts_of_vms_take_no_more_keys() {
+    let mut s = idle();
+    s.set_traffic(CANARY, traffic(600, 0));
+    s.run_to(260).unwrap();
+    let before = s.proxy().shared_keys();
+    for i in 0..1_000 {
+        s.proxy().kill(i % 2, i % 3);
+        s.run_to(260 + (i as u64) / 4).unwrap();
+    }
+    s.run_to(600).unwrap();
+    assert!(s.proxy().shared_keys() <= before + 2, "{} keys, then {}", before, s.proxy().shared_keys());
+}
+
+#[test]
+fn unknown_versions_in_shared_data_are_skipped_and_counted() {
+    let mut s = idle();
+    s.set_traffic(CANARY, traffic(600, 0));
+    s.run_to(250).unwrap();
+    s.proxy().put_shared("cg1/slot/02", &[99, 1, 2, 3]);
+    s.run_to(260).unwrap();
+    assert_eq!(document(&mut s)["observer"]["unreadable_slots"], 1);
+}
+
+#[test]
+fn a_command_waits_for_its_publication() {
+    let mut s = idle();
+    s.cluster().fault_http = Some(500);
+    let answer = command(&mut s, &json!({ "action": "begin" }));
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    // Kept, and published when that works again; the same call is then 204.
+    s.cluster().fault_http = None;
+    s.run_to(s.elapsed_s() + 60).unwrap();
+    assert_eq!(command(&mut s, &json!({ "action": "begin" })).status, 204);
+    let d = document(&mut s);
+    assert_eq!(d["canary_active"], true);
+    assert!(d["observer"]["publish_failures"].as_u64() > Some(0));
+}
+
+#[test]
+fn conflicts_are_409_and_say_what_to_do() {
+    let mut s = idle();
+    let answer = command(&mut s, &json!({ "action": "weight", "weight": 0.5 }));
+    assert_eq!((answer.status, answer.text().contains("begin")), (409, true));
+    assert_eq!(command(&mut s, &json!({ "action": "begin" })).status, 204);
+    assert_eq!(command(&mut s, &json!({ "action": "begin", "az": "b" })).status, 409);
+    assert_eq!(command(&mut s, &json!({ "action": "abort" })).status, 204);
+    assert_eq!(command(&mut s, &json!({ "action": "begin" })).status, 409);
+    assert_eq!(document(&mut s)["aborted"], true);
+}
+
+#[test]
+fn a_newer_process_silences_an_older_one() {
+    let mut s = idle();
+    let mut object = s.cluster().get("ConfigMap", "builds", "canary-gate.gw-a1").unwrap().clone();
+    let mut verdict: serde_json::Value = serde_json::from_str(object["data"]["verdict"].as_str().unwrap()).unwrap();
+    verdict["epoch"] = json!(4_000_000_000u64);
+    object["data"]["verdict"] = verdict.to_string().into();
+    s.cluster().put(object);
+    s.run_to(400).unwrap();
+    let kept = s.cluster().get("ConfigMap", "builds", "canary-gate.gw-a1").unwrap().clone();
+    assert!(kept["data"]["verdict"].as_str().unwrap().contains("4000000000"), "the older process overwrote it");
+    assert_eq!(command(&mut s, &json!({ "action": "begin" })).status, 503);
+}
+
+#[test]
+fn another_measure_caller_gets_the_owners_name() {
+    let mut scenario = scenario();
+    scenario.gateway.tokens.push(harness::scenario::format::Token {
+        name: "argo".into(),
+        role: "measure".into(),
+        token: "argo-token".into(),
+    });
+    let mut s = Simulation::start(modules(), &scenario).unwrap();
+    s.run_to(10).unwrap();
+    let intruder = s.manage(&Request::new("GET", "/keda/metrics").bearer("argo-token")).unwrap();
+    assert_eq!((intruder.status, intruder.text().contains("`keda`")), (409, true));
+    assert_eq!(s.manage(&get("/keda/metrics", "keda")).unwrap().status, 200);
+}
+
+#[test]
+fn a_body_in_chunks_or_with_trailers_is_read_to_its_end() {
+    let mut s = idle();
+    let mut body = facts(&s.clock().now().to_string());
+    body["doctor_failures"] = json!([]);
+    let padded = format!("{}{}", body, " ".repeat(9_000));
+    let chunked = Request::new("PUT", "/keda/facts").bearer(&token("facts")).body(&padded);
+    assert_eq!(s.manage(&chunked).unwrap().status, 204);
+    let trailers = Request { trailers: Some(vec![(b"x-checksum".to_vec(), b"1".to_vec())]), ..chunked.clone() };
+    assert_eq!(s.manage(&trailers).unwrap().status, 204);
+    let endless = Request::new("PUT", "/keda/facts").bearer(&token("facts")).body(" ".repeat(70_000));
+    assert_eq!(s.manage(&endless).unwrap().status, 413);
+    let empty = Request::new("PUT", "/keda/facts").bearer(&token("facts"));
+    assert_eq!(s.manage(&empty).unwrap().status, 400);
+}
+
+#[test]
+fn a_clock_jump_loses_and_doubles_nothing() {
+    for jump in [3_600, -1_800] {
+        let mut s = idle();
+        s.set_traffic(Slice::Canary, traffic(600, 0));
+        s.run_to(300).unwrap();
+        s.clock().jump(jump);
+        s.run_to(330).unwrap();
+        s.set_traffic(Slice::Canary, traffic(0, 0));
+        s.run_to(345).unwrap();
+        // The last half minute is in the window of now; the minute before it is
+        // in that of then, and comes back when its time does.
+        let d = document(&mut s);
+        let requests = d["canary"]["requests"].as_u64().unwrap();
+        assert!((250..=350).contains(&requests), "jump {jump}: {requests}");
+    }
+}

@@ -1,0 +1,242 @@
+//! A real Envoy on one of the shipped configurations, with ports, files and
+//! periods of the test.
+
+use crate::root;
+use harness::scenario::run::digest;
+use serde_json::{json, Value};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What a test wants of its Envoy.
+pub struct Setup {
+    /// File below `deploy/envoy/`.
+    pub configuration: &'static str,
+    pub workers: u32,
+    pub canary_port: u16,
+    pub stable_port: u16,
+    pub api_port: u16,
+    pub windows: Value,
+    /// Module of the endpoint; the probe always runs the shipped one.
+    pub endpoint_wasm: PathBuf,
+}
+
+pub struct Envoy {
+    child: Child,
+    pub vip: u16,
+    pub management: u16,
+    log: PathBuf,
+    agent: ureq::Agent,
+}
+
+pub const TOKENS: [(&str, &str); 4] = [
+    ("keda", "test-keda-8d1f0c64b2a94e57"),
+    ("bastion", "test-bastion-51c0e9b7d3f84a26"),
+    ("facts", "test-facts-e0b64a1c97d24f38"),
+    ("ops", "test-ops-2f97c5d8a0e14b63"),
+];
+
+pub fn token(name: &str) -> &'static str {
+    TOKENS.iter().find(|t| t.0 == name).expect("a token of that name").1
+}
+
+/// An answer of a server.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+}
+
+impl Envoy {
+    /// # Panics
+    /// Where Envoy does not come up; its log is part of the message.
+    pub fn start(setup: &Setup) -> Self {
+        let binary = root(".tools/envoy");
+        assert!(binary.exists(), "no Envoy: run `scripts/setup.sh envoy`");
+        let (vip, management, admin) =
+            (crate::servers::free_port(), crate::servers::free_port(), crate::servers::free_port());
+        let text = fs::read_to_string(root("deploy/envoy").join(setup.configuration)).expect("the configuration");
+        let mut config: Value = serde_yaml_ng::from_str(&text).expect("YAML");
+        // Anchors of YAML are resolved by now; the merge keys of it are not used.
+        patch(&mut config, setup, vip, management, admin);
+        let dir = root("target/envoy");
+        fs::create_dir_all(&dir).expect("a directory");
+        let file = dir.join(format!("{}-{vip}.json", setup.configuration));
+        fs::write(&file, config.to_string()).expect("the patched configuration");
+        let log = dir.join(format!("{}-{vip}.log", setup.configuration));
+        let child = Command::new(&binary)
+            .arg("-c")
+            .arg(&file)
+            .args(["--concurrency", &setup.workers.to_string(), "--use-dynamic-base-id", "--log-path"])
+            .arg(&log)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("Envoy starts");
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(20)))
+            .build()
+            .new_agent();
+        let mut envoy = Self { child, vip, management, log, agent };
+        let begun = Instant::now();
+        loop {
+            let ready = envoy.agent.get(format!("http://127.0.0.1:{admin}/ready")).call();
+            if ready.is_ok_and(|r| r.status() == 200) {
+                return envoy;
+            }
+            let ended = envoy.child.try_wait().expect("a status");
+            assert!(
+                ended.is_none() && begun.elapsed() < Duration::from_secs(30),
+                "Envoy did not come up: {}",
+                envoy.log()
+            );
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    pub fn log(&self) -> String {
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        log.lines().rev().take(40).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+
+    /// One request on the VIP, for the canary or for stable. The status; 0 where there was no answer.
+    pub fn send(&self, canary: bool, path: &str) -> u16 {
+        let host = if canary { "canary.gw.example.com" } else { "gw.example.com" };
+        self.agent
+            .get(format!("http://127.0.0.1:{}{path}", self.vip))
+            .header("host", host)
+            .call()
+            .map_or(0, |mut r| {
+                let _ = r.body_mut().read_to_string();
+                r.status().as_u16()
+            })
+    }
+
+    /// Many requests on the VIP over several connections.
+    pub fn send_all(&self, requests: &[(bool, String)]) {
+        thread::scope(|scope| {
+            for part in requests.chunks(requests.len().div_ceil(8)) {
+                scope.spawn(move || part.iter().for_each(|(canary, path)| {
+                    self.send(*canary, path);
+                }));
+            }
+        });
+    }
+
+    pub fn get(&self, path: &str, as_: &str) -> Answer {
+        let request = self.agent.get(self.url(path)).header("authorization", format!("Bearer {}", token(as_)));
+        answer(request.call())
+    }
+
+    pub fn put(&self, path: &str, as_: &str, body: &Value) -> Answer {
+        let request = self.agent.put(self.url(path)).header("authorization", format!("Bearer {}", token(as_)));
+        answer(request.send(body.to_string()))
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.management)
+    }
+
+    pub fn agent(&self) -> &ureq::Agent {
+        &self.agent
+    }
+
+    /// Polls the document until it satisfies a condition.
+    ///
+    /// # Panics
+    /// After `seconds`, with the last document.
+    pub fn wait_for(&self, seconds: u64, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
+        let begun = Instant::now();
+        loop {
+            let answer = self.get("/keda/metrics", "bastion");
+            if answer.status == 200 && condition(&answer.json()) {
+                return answer.json();
+            }
+            assert!(
+                begun.elapsed() < Duration::from_secs(seconds),
+                "{what} did not come within {seconds} s: {answer:?}\n{}",
+                self.log()
+            );
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+}
+
+pub fn answer(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
+    match result {
+        Ok(mut r) => Answer {
+            status: r.status().as_u16(),
+            body: r.body_mut().read_to_string().unwrap_or_default(),
+        },
+        Err(e) => Answer { status: 0, body: e.to_string() },
+    }
+}
+
+impl Drop for Envoy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn patch(config: &mut Value, setup: &Setup, vip: u16, management: u16, admin: u16) {
+    set_port(&mut config["admin"]["address"], admin);
+    for listener in config["static_resources"]["listeners"].as_array_mut().expect("listeners") {
+        let port = if listener["name"] == "vip" { vip } else { management };
+        set_port(&mut listener["address"], port);
+    }
+    for cluster in config["static_resources"]["clusters"].as_array_mut().expect("clusters") {
+        let port = match cluster["name"].as_str() {
+            Some("canary") => setup.canary_port,
+            Some("stable") => setup.stable_port,
+            _ => setup.api_port,
+        };
+        let endpoint = &mut cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"];
+        set_port(&mut endpoint["address"], port);
+    }
+    plugins(config, &mut |plugin| {
+        let mut inner: Value = plugin["configuration"]["value"]
+            .as_str()
+            .and_then(|text| serde_json::from_str(text).ok())
+            .expect("the plugin's configuration");
+        inner["windows"] = setup.windows.clone();
+        let endpoint = inner["role"] == "endpoint";
+        if endpoint {
+            inner["workers"] = json!(setup.workers);
+            for t in inner["tokens"].as_array_mut().expect("tokens") {
+                t["digest"] = digest(token(t["name"].as_str().expect("a name"))).into();
+            }
+        }
+        plugin["configuration"]["value"] = inner.to_string().into();
+        let wasm: &Path = if endpoint { &setup.endpoint_wasm } else { &root("dist/proxy-filter.wasm") };
+        let wasm = fs::canonicalize(wasm).expect("the module; run `make wasm` first");
+        plugin["vm_config"]["code"]["local"]["filename"] = wasm.display().to_string().into();
+    });
+}
+
+fn set_port(address: &mut Value, port: u16) {
+    address["socket_address"]["address"] = "127.0.0.1".into();
+    address["socket_address"]["port_value"] = port.into();
+}
+
+/// Calls `change` with every plugin configuration below a value.
+pub fn plugins(value: &mut Value, change: &mut impl FnMut(&mut Value)) {
+    if value.get("vm_config").is_some() {
+        change(value);
+        return;
+    }
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|v| plugins(v, change)),
+        Value::Object(map) => map.values_mut().for_each(|v| plugins(v, change)),
+        _ => {}
+    }
+}
