@@ -8,13 +8,13 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
 demo: wasm ## walk a canary rollout through both wasm modules, in virtual time
-	@cargo build --locked -q -p harness --bin harness || cargo build --locked -p harness --bin harness
+	@cargo build --locked -p harness --bin harness
 	@target/debug/harness run --dist $(DIST) scenarios/rollout.yaml
 
 test: wasm ## everything: unit, property, both wasm modules, real Envoy
 	@scripts/setup.sh envoy
 	@scripts/build-wasm.sh --with-trap
-	cargo test --locked --workspace --no-fail-fast
+	@scripts/test.sh
 
 lint: ## formatting and clippy, warnings are errors
 	cargo fmt --all -- --check

@@ -14,7 +14,10 @@ use tests::simulation::*;
 
 fn policy() -> PolicyHost {
     let clock = harness::clock::Clock::at(scenario().start);
-    modules().policy.instantiate(clock, Arc::new(Mutex::new(Cluster::default()))).unwrap()
+    modules()
+        .policy
+        .instantiate(clock, Arc::new(Mutex::new(Cluster::default())))
+        .unwrap()
 }
 
 fn scaled_object(max: i64) -> Value {
@@ -41,32 +44,63 @@ fn admission_requests() {
         (b"{".to_vec(), "EOF"),
         (vec![0x80, 0xff, 0x00], "admission request"),
         (b"[]".to_vec(), "admission request"),
-        (payload(|p| p["request"] = json!(7)), "request: is not an object"),
-        (payload(|p| p["request"]["kind"] = json!({ "kind": 7 })), "request.kind.kind: is not a string"),
-        (payload(|p| p["request"]["operation"] = json!("UPSERT")), "request.operation: `UPSERT`"),
-        (payload(|p| p["request"]["oldObject"] = Value::Null), "request.oldObject"),
-        (payload(|p| p["request"]["object"] = json!("x")), "request.object"),
-        (payload(|p| p["settings"]["lanes"] = json!({})), "lanes: invalid type: map"),
+        (
+            payload(|p| p["request"] = json!(7)),
+            "request: is not an object",
+        ),
+        (
+            payload(|p| p["request"]["kind"] = json!({ "kind": 7 })),
+            "request.kind.kind: is not a string",
+        ),
+        (
+            payload(|p| p["request"]["operation"] = json!("UPSERT")),
+            "request.operation: `UPSERT`",
+        ),
+        (
+            payload(|p| p["request"]["oldObject"] = Value::Null),
+            "request.oldObject",
+        ),
+        (
+            payload(|p| p["request"]["object"] = json!("x")),
+            "request.object",
+        ),
+        (
+            payload(|p| p["settings"]["lanes"] = json!({})),
+            "lanes: invalid type: map",
+        ),
     ];
     let host = policy();
     for (bytes, expected) in cases {
         let verdict = host.validate_bytes(&bytes).unwrap();
         let message = verdict.message.unwrap_or_default();
-        assert!(!verdict.accepted && message.contains(expected), "{message}, expected {expected}");
+        assert!(
+            !verdict.accepted && message.contains(expected),
+            "{message}, expected {expected}"
+        );
     }
 }
 
 #[test]
 fn settings() {
     let host = policy();
-    assert_eq!(host.validate_settings(scenario().policy.settings.to_string().as_bytes()).unwrap(), Ok(()));
+    assert_eq!(
+        host.validate_settings(scenario().policy.settings.to_string().as_bytes())
+            .unwrap(),
+        Ok(())
+    );
     for (text, expected) in [
         ("", "EOF"),
         ("{\"lanes\":{}}", "generated form"),
-        ("{\"lanes\":[],\"mode\":\"strict\"}", "mode: unknown variant `strict`"),
+        (
+            "{\"lanes\":[],\"mode\":\"strict\"}",
+            "mode: unknown variant `strict`",
+        ),
         ("{\"lane\":[]}", "unknown field `lane`"),
     ] {
-        let e = host.validate_settings(text.as_bytes()).unwrap().unwrap_err();
+        let e = host
+            .validate_settings(text.as_bytes())
+            .unwrap()
+            .unwrap_err();
         assert!(e.contains(expected), "{e}");
     }
 }
@@ -78,16 +112,27 @@ fn plugin_configurations() {
         "lane": { "name": "l", "namespace": "n", "stable_replicas": 1 }, "slice": { "fixed": "canary" }
     });
     let start = |configuration: Value| {
-        let plugin = Plugin { name: "p".into(), vm_id: "v".into(), vm_configuration: "c".into(), configuration };
+        let plugin = Plugin {
+            name: "p".into(),
+            vm_id: "v".into(),
+            vm_configuration: "c".into(),
+            configuration,
+        };
         let clock = harness::clock::Clock::at(scenario().start);
-        Proxy::start(&modules().filter, clock, 1, vec![plugin], &[]).err().map(|e| e.to_string())
+        Proxy::start(&modules().filter, clock, 1, vec![plugin], &[])
+            .err()
+            .map(|e| e.to_string())
     };
     assert_eq!(start(good.clone()), None);
     for (key, value, expected) in [
         ("role", json!("both"), "tokens: an endpoint needs"),
-        ("slice", json!({ "fixed": "blue" }), "slice.fixed: unknown variant `blue`"),
+        (
+            "slice",
+            json!({ "fixed": "blue" }),
+            "slice.fixed: unknown variant `blue`",
+        ),
         ("windows", json!({ "tick_s": 0 }), "windows.tick_s"),
-        ("thresholds", json!({ "p99": 1 }), "thresholds: unknown field `p99`"),
+        ("thresholds", json!({ "p99": 1 }), "unknown field `p99`"),
         ("colour", json!(1), "unknown field `colour`"),
     ] {
         let mut configuration = good.clone();
@@ -102,16 +147,42 @@ fn facts_commands_and_tokens() {
     let mut s = idle();
     let now = s.clock().now().to_string();
     for (path, as_, body, expected) in [
-        ("/keda/facts", "facts", json!({ "at": now, "doctor_ok": true }), "missing field `disk_used_pct`"),
-        ("/keda/facts", "facts", json!({ "at": now, "disk_used_pct": -1, "doctor_ok": true }), "disk_used_pct: -1"),
-        ("/keda/canary", "ops", json!({ "action": "explode" }), "action: unknown variant `explode`"),
-        ("/keda/canary", "ops", json!({ "action": "begin", "weight": "much" }), "weight: invalid type"),
+        (
+            "/keda/facts",
+            "facts",
+            json!({ "at": now, "doctor_ok": true }),
+            "missing field `disk_used_pct`",
+        ),
+        (
+            "/keda/facts",
+            "facts",
+            json!({ "at": now, "disk_used_pct": -1, "doctor_ok": true }),
+            "disk_used_pct: -1",
+        ),
+        (
+            "/keda/canary",
+            "ops",
+            json!({ "action": "explode" }),
+            "action: unknown variant `explode`",
+        ),
+        (
+            "/keda/canary",
+            "ops",
+            json!({ "action": "begin", "weight": "much" }),
+            "weight: invalid type",
+        ),
     ] {
         let answer = s.manage(&put(path, as_, &body)).unwrap();
         assert_eq!(answer.status, 400);
         assert!(answer.text().contains(expected), "{}", answer.text());
     }
-    for header in [&b"Bearer "[..], b"Basic eA==", b"Bearer \x80\xff", b"\xff\xfe", b""] {
+    for header in [
+        &b"Bearer "[..],
+        b"Basic eA==",
+        b"Bearer \x80\xff",
+        b"\xff\xfe",
+        b"",
+    ] {
         let request = Request::new("GET", "/keda/metrics").header("authorization", header);
         assert_eq!(s.manage(&request).unwrap().status, 401);
     }
@@ -124,7 +195,14 @@ fn header_bytes() {
     scenario.gateway.probe = harness::scenario::format::Probe::HttpFilter;
     let mut s = Simulation::start(modules(), &scenario).unwrap();
     s.run_to(10).unwrap();
-    for name in ["authorization", "x-openclaw-slice", ":path", ":method", ":authority", "content-type"] {
+    for name in [
+        "authorization",
+        "x-openclaw-slice",
+        ":path",
+        ":method",
+        ":authority",
+        "content-type",
+    ] {
         for byte in 0x80..=0xffu8 {
             let mut request = Request::new("GET", "/keda/metrics");
             request.headers.retain(|(n, _)| n != name.as_bytes());
@@ -141,12 +219,19 @@ fn header_bytes() {
 #[test]
 fn fuzzed_requests_neither_trap_nor_raise() {
     let host = policy();
-    let mut runner = TestRunner::new(Config { cases: 400, ..Config::default() });
+    let mut runner = TestRunner::new(Config {
+        cases: 400,
+        ..Config::default()
+    });
     runner
         .run(&prop::collection::vec(any::<u8>(), 0..200), |bytes| {
-            let verdict = host.validate_bytes(&bytes).map_err(|e| TestCaseError::fail(e.to_string()))?;
+            let verdict = host
+                .validate_bytes(&bytes)
+                .map_err(|e| TestCaseError::fail(e.to_string()))?;
             prop_assert!(!verdict.accepted);
-            host.validate_settings(&bytes).map_err(|e| TestCaseError::fail(e.to_string()))?.unwrap_err();
+            host.validate_settings(&bytes)
+                .map_err(|e| TestCaseError::fail(e.to_string()))?
+                .unwrap_err();
             Ok(())
         })
         .unwrap();
@@ -158,18 +243,28 @@ fn fuzzed_requests_neither_trap_nor_raise() {
         Just(Value::Null),
         Just(json!([1])),
     ];
-    let mut runner = TestRunner::new(Config { cases: 400, ..Config::default() });
+    let mut runner = TestRunner::new(Config {
+        cases: 400,
+        ..Config::default()
+    });
     runner
         .run(&(0i64..50, number), |(old, new)| {
             let bytes = payload(|p| {
                 p["request"]["oldObject"] = scaled_object(old);
                 p["request"]["object"]["spec"]["maxReplicaCount"] = new.clone();
             });
-            let verdict = host.validate_bytes(&bytes).map_err(|e| TestCaseError::fail(e.to_string()))?;
+            let verdict = host
+                .validate_bytes(&bytes)
+                .map_err(|e| TestCaseError::fail(e.to_string()))?;
             // Stable may rise to its minimum of 1 in every state.
-            let lowers = new.as_f64().is_some_and(|n| n.fract() == 0.0 && n <= old.max(1) as f64);
+            let lowers = new
+                .as_f64()
+                .is_some_and(|n| n.fract() == 0.0 && n <= old.max(1) as f64);
             if verdict.accepted {
-                prop_assert!(lowers || (new.is_null() && old >= 100), "{old} -> {new} was accepted");
+                prop_assert!(
+                    lowers || (new.is_null() && old >= 100),
+                    "{old} -> {new} was accepted"
+                );
             }
             if new.as_i64().is_some_and(|n| n <= old) {
                 prop_assert!(verdict.accepted, "{old} -> {new} was refused");
@@ -186,7 +281,10 @@ fn the_policys_metadata_is_embedded() {
     let metadata: Value = serde_json::from_slice(&metadata).unwrap();
     assert_eq!(metadata["protocolVersion"], "v1");
     assert_eq!(metadata["backgroundAudit"], false);
-    assert_eq!(metadata["contextAwareResources"], json!([{ "apiVersion": "v1", "kind": "ConfigMap" }]));
+    assert_eq!(
+        metadata["contextAwareResources"],
+        json!([{ "apiVersion": "v1", "kind": "ConfigMap" }])
+    );
     let answer = policy().call("protocol_version", b"").unwrap();
     assert_eq!(String::from_utf8_lossy(&answer), "\"v1\"");
 }
@@ -228,7 +326,10 @@ fn lookups_are_made_only_where_the_answer_depends_on_them() {
     let lookups = |old: i64, new: i64| {
         let cluster = Arc::new(Mutex::new(Cluster::default()));
         let clock = harness::clock::Clock::at(scenario().start);
-        let host = modules().policy.instantiate(clock, Arc::clone(&cluster)).unwrap();
+        let host = modules()
+            .policy
+            .instantiate(clock, Arc::clone(&cluster))
+            .unwrap();
         let bytes = payload(|p| {
             p["request"]["oldObject"] = scaled_object(old);
             p["request"]["object"] = scaled_object(new);
@@ -241,7 +342,10 @@ fn lookups_are_made_only_where_the_answer_depends_on_them() {
     assert_eq!(lookups(6, 6), Vec::<String>::new());
     assert_eq!(
         lookups(6, 7),
-        ["list_resources_by_namespace ConfigMap builds", "get_resource ConfigMap builds canary-gate.gw-a1"]
+        [
+            "list_resources_by_namespace ConfigMap builds",
+            "get_resource ConfigMap builds canary-gate.gw-a1"
+        ]
     );
 }
 
@@ -258,7 +362,11 @@ fn a_dead_watch_neither_lets_a_raise_through_nor_blocks_one() {
     .unwrap()["request"]
         .clone();
     let verdict = s.admit(&request).unwrap();
-    assert_eq!((verdict.accepted, verdict.rule()), (false, "canary-cap"), "{verdict:?}");
+    assert_eq!(
+        (verdict.accepted, verdict.rule()),
+        (false, "canary-cap"),
+        "{verdict:?}"
+    );
     // Minutes later the list is stale; the get is not.
     assert_eq!(command(&mut s, &json!({ "action": "end" })).status, 204);
     s.run_to(s.elapsed_s() + 400).unwrap();

@@ -12,7 +12,9 @@ fn names(folder: &str, extension: &str) -> BTreeSet<String> {
     fs::read_dir(root(folder))
         .unwrap_or_else(|e| panic!("{folder}: {e}"))
         .map(|e| e.unwrap().path())
-        .filter(|p| p.extension().is_some_and(|e| e == extension) || (extension.is_empty() && p.is_dir()))
+        .filter(|p| {
+            p.extension().is_some_and(|e| e == extension) || (extension.is_empty() && p.is_dir())
+        })
         .map(|p| p.file_stem().unwrap().to_string_lossy().into_owned())
         .filter(|n| n != "mod")
         .collect()
@@ -29,17 +31,30 @@ fn headings(file: &str) -> BTreeSet<String> {
 #[test]
 fn rules_files_docs_and_cases_are_in_step() {
     let rules: BTreeSet<String> = Rule::ALL.iter().map(|r| r.name().to_owned()).collect();
-    let files: BTreeSet<String> = names("policy/src/rules", "rs").iter().map(|n| n.replace('_', "-")).collect();
+    let files: BTreeSet<String> = names("policy/src/rules", "rs")
+        .iter()
+        .map(|n| n.replace('_', "-"))
+        .collect();
     assert_eq!(rules, files, "policy/src/rules/");
     assert_eq!(rules, names("tests/admission", ""), "tests/admission/");
-    assert!(headings("docs/rules.md").is_superset(&rules), "docs/rules.md");
+    assert!(
+        headings("docs/rules.md").is_superset(&rules),
+        "docs/rules.md"
+    );
 }
 
 #[test]
 fn signals_files_and_docs_are_in_step() {
     let signals: BTreeSet<String> = Signal::ALL.iter().map(|s| s.name().to_owned()).collect();
-    assert_eq!(signals, names("gate/src/signals", "rs"), "gate/src/signals/");
-    assert!(headings("docs/signals.md").is_superset(&signals), "docs/signals.md");
+    assert_eq!(
+        signals,
+        names("gate/src/signals", "rs"),
+        "gate/src/signals/"
+    );
+    assert!(
+        headings("docs/signals.md").is_superset(&signals),
+        "docs/signals.md"
+    );
 }
 
 fn sources(folder: &str) -> Vec<PathBuf> {
@@ -60,22 +75,43 @@ fn sources(folder: &str) -> Vec<PathBuf> {
 
 fn only_in(folder: &str, words: &[&str], allowed: &[&str]) {
     for path in sources(folder) {
-        let name = path.strip_prefix(root(folder)).unwrap().display().to_string();
+        let name = path
+            .strip_prefix(root(folder))
+            .unwrap()
+            .display()
+            .to_string();
         let text = fs::read_to_string(&path).unwrap();
         for word in words {
-            let uses = text.lines().any(|l| !l.trim_start().starts_with("//") && l.contains(word));
-            assert!(!uses || allowed.contains(&name.as_str()), "{folder}/{name} uses `{word}`, allowed only in {allowed:?}");
+            let uses = text
+                .lines()
+                .any(|l| !l.trim_start().starts_with("//") && l.contains(word));
+            assert!(
+                !uses || allowed.contains(&name.as_str()),
+                "{folder}/{name} uses `{word}`, allowed only in {allowed:?}"
+            );
         }
     }
 }
 
 #[test]
 fn host_calls_stand_only_where_the_tree_says() {
-    only_in("proxy-filter/src", &["hostcalls", "extern \"C\""], &["host.rs"]);
+    only_in(
+        "proxy-filter/src",
+        &["hostcalls", "extern \"C\""],
+        &["host.rs"],
+    );
     only_in("proxy-filter/src", &["proxy_wasm::traits"], &["root.rs"]);
     only_in("policy/src", &["host_call", "SystemTime"], &["cluster.rs"]);
-    only_in("policy/src", &["kubewarden_policy_sdk"], &["lib.rs", "cluster.rs", "response.rs"]);
-    only_in("gate/src", &["SystemTime", "Instant", "std::fs", "std::env", "std::net"], &[]);
+    only_in(
+        "policy/src",
+        &["kubewarden_policy_sdk"],
+        &["lib.rs", "cluster.rs", "response.rs"],
+    );
+    only_in(
+        "gate/src",
+        &["SystemTime", "Instant", "std::fs", "std::env", "std::net"],
+        &[],
+    );
 }
 
 /// In each `lib.rs` modules stand in the order in which data passes through
@@ -101,7 +137,8 @@ fn gate_modules_use_only_modules_above_them() {
             for later in &order[i + 1..] {
                 let edge = format!("{module} -> {later}");
                 assert!(
-                    !code.contains(&format!("crate::{later}::")) || excepted.contains(&edge.as_str()),
+                    !code.contains(&format!("crate::{later}::"))
+                        || excepted.contains(&edge.as_str()),
                     "{edge}: {} uses a module below it",
                     file.display()
                 );
@@ -112,16 +149,35 @@ fn gate_modules_use_only_modules_above_them() {
 
 #[test]
 fn paths_in_the_documents_exist() {
-    let mut documents: Vec<PathBuf> = fs::read_dir(root("docs")).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut documents: Vec<PathBuf> = fs::read_dir(root("docs"))
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
     documents.push(root("README.md"));
-    let prefixes = ["gate/", "policy/", "proxy-filter/", "harness/", "tests/", "schema/", "scenarios/", "deploy/", "docs/", "scripts/"];
+    let prefixes = [
+        "gate/",
+        "policy/",
+        "proxy-filter/",
+        "harness/",
+        "tests/",
+        "schema/",
+        "scenarios/",
+        "deploy/",
+        "docs/",
+        "scripts/",
+    ];
     for document in documents {
         let text = fs::read_to_string(&document).unwrap();
         for word in text.split(|c: char| c.is_whitespace() || "`()[],;:|".contains(c)) {
             let path = word.trim_end_matches('.').split('#').next().unwrap();
-            let concrete = !path.contains(['*', '<', '{']) && !path.chars().any(|c| c.is_ascii_uppercase());
+            let concrete =
+                !path.contains(['*', '<', '{']) && !path.chars().any(|c| c.is_ascii_uppercase());
             if prefixes.iter().any(|p| path.starts_with(p)) && concrete {
-                assert!(root(path).exists(), "{}: {path} does not exist", document.display());
+                assert!(
+                    root(path).exists(),
+                    "{}: {path} does not exist",
+                    document.display()
+                );
             }
         }
     }
@@ -134,7 +190,11 @@ fn files_stay_small() {
         for path in sources(&format!("{folder}/src")) {
             let text = fs::read_to_string(&path).unwrap();
             let code = text.split("#[cfg(test)]").next().unwrap().lines().count();
-            assert!(code <= 520, "{}: {code} lines before its tests", path.display());
+            assert!(
+                code <= 520,
+                "{}: {code} lines before its tests",
+                path.display()
+            );
         }
     }
 }
@@ -158,9 +218,16 @@ fn check_envoy(path: &Path) {
         let probe = configuration["role"] == "probe";
         let expected = if probe { "FAIL_OPEN" } else { "FAIL_RELOAD" };
         assert_eq!(p["failure_policy"], expected, "{}", path.display());
-        assert!(names.insert(p["name"].to_string()), "{}: a name twice", path.display());
+        assert!(
+            names.insert(p["name"].to_string()),
+            "{}: a name twice",
+            path.display()
+        );
         assert_eq!(p["name"], p["root_id"]);
-        assert_ne!(p["vm_config"]["vm_id"], p["vm_config"]["configuration"]["value"], "their hashes would cancel out");
+        assert_ne!(
+            p["vm_config"]["vm_id"], p["vm_config"]["configuration"]["value"],
+            "their hashes would cancel out"
+        );
     });
     assert!(names.len() >= 2, "{}", path.display());
 }

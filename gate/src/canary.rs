@@ -26,7 +26,14 @@ impl Action {
         match self {
             Action::Begin => (
                 &[],
-                &["weight", "az", "gateway_version", "skill_hash", "stable_skill_hash", "stable_replicas"],
+                &[
+                    "weight",
+                    "az",
+                    "gateway_version",
+                    "skill_hash",
+                    "stable_skill_hash",
+                    "stable_replicas",
+                ],
             ),
             Action::Weight => (&["weight"], &[]),
             Action::Maintenance => (&["maintenance"], &[]),
@@ -92,7 +99,9 @@ impl Command {
         ];
         for (key, text) in texts {
             match text {
-                Some(t) if t.is_empty() => return Err(format!("{key}: is empty, leave it out instead")),
+                Some(t) if t.is_empty() => {
+                    return Err(format!("{key}: is empty, leave it out instead"))
+                }
                 Some(t) if t.len() > MAX_TEXT => {
                     return Err(format!("{key}: longer than {MAX_TEXT} bytes"))
                 }
@@ -112,7 +121,10 @@ impl Command {
         for (key, is_given) in given {
             let known = required.contains(&key) || optional.contains(&key);
             if is_given && !known {
-                return Err(format!("{key}: `{}` does not take it", command.action.name()));
+                return Err(format!(
+                    "{key}: `{}` does not take it",
+                    command.action.name()
+                ));
             }
             if !is_given && required.contains(&key) {
                 return Err(format!("{key}: `{}` needs it", command.action.name()));
@@ -173,7 +185,12 @@ impl Canary {
     ///
     /// # Errors
     /// The conflict, and what to do instead.
-    pub fn apply(&mut self, c: &Command, around: Circumstances, now: Timestamp) -> Result<(), Conflict> {
+    pub fn apply(
+        &mut self,
+        c: &Command,
+        around: Circumstances,
+        now: Timestamp,
+    ) -> Result<(), Conflict> {
         match c.action {
             Action::Begin => self.begin(c, around, now),
             Action::Weight => self.set_weight(c.weight.unwrap_or(0.0), around),
@@ -217,7 +234,12 @@ impl Canary {
         }
     }
 
-    fn begin(&mut self, c: &Command, around: Circumstances, now: Timestamp) -> Result<(), Conflict> {
+    fn begin(
+        &mut self,
+        c: &Command,
+        around: Circumstances,
+        now: Timestamp,
+    ) -> Result<(), Conflict> {
         let wanted = Canary {
             active: true,
             aborted: false,
@@ -248,7 +270,9 @@ impl Canary {
             };
         }
         if self.aborted {
-            return Err(Conflict("begin: the last canary was aborted; `end` it first".into()));
+            return Err(Conflict(
+                "begin: the last canary was aborted; `end` it first".into(),
+            ));
         }
         if around.frozen {
             return Err(Conflict(
@@ -261,12 +285,15 @@ impl Canary {
 
     fn set_weight(&mut self, weight: f64, around: Circumstances) -> Result<(), Conflict> {
         if !self.active {
-            return Err(Conflict("weight: no canary is active; `begin` one first".into()));
+            return Err(Conflict(
+                "weight: no canary is active; `begin` one first".into(),
+            ));
         }
         if weight > self.weight.unwrap_or(0.0) {
             if around.degraded || around.frozen {
                 return Err(Conflict(
-                    "weight: not raised while degraded or frozen; wait for the thaw or `abort`".into(),
+                    "weight: not raised while degraded or frozen; wait for the thaw or `abort`"
+                        .into(),
                 ));
             }
             if around.queue_grows {
@@ -334,17 +361,38 @@ mod tests {
 
     fn active() -> Canary {
         let mut c = Canary::default();
-        let begin = Command { weight: Some(0.1), ..Command::new(Action::Begin) };
+        let begin = Command {
+            weight: Some(0.1),
+            ..Command::new(Action::Begin)
+        };
         c.apply(&begin, Circumstances::default(), NOW).unwrap();
         c
     }
 
-    const FROZEN: Circumstances = Circumstances { frozen: true, degraded: true, queue_grows: false, queue_depth: None };
-    const GROWING: Circumstances = Circumstances { frozen: false, degraded: false, queue_grows: true, queue_depth: Some(40) };
-    const CALM: Circumstances = Circumstances { frozen: false, degraded: false, queue_grows: false, queue_depth: Some(3) };
+    const FROZEN: Circumstances = Circumstances {
+        frozen: true,
+        degraded: true,
+        queue_grows: false,
+        queue_depth: None,
+    };
+    const GROWING: Circumstances = Circumstances {
+        frozen: false,
+        degraded: false,
+        queue_grows: true,
+        queue_depth: Some(40),
+    };
+    const CALM: Circumstances = Circumstances {
+        frozen: false,
+        degraded: false,
+        queue_grows: false,
+        queue_depth: Some(3),
+    };
 
     fn weight(w: f64) -> Command {
-        Command { weight: Some(w), ..Command::new(Action::Weight) }
+        Command {
+            weight: Some(w),
+            ..Command::new(Action::Weight)
+        }
     }
 
     #[rstest]
@@ -365,7 +413,12 @@ mod tests {
     #[case::sleep_while_active(active(), Command::new(Action::Sleep), CALM, false)]
     #[case::sleep_while_frozen(Canary::default(), Command::new(Action::Sleep), FROZEN, false)]
     #[case::sleep(Canary::default(), Command::new(Action::Sleep), CALM, true)]
-    fn commands(#[case] mut canary: Canary, #[case] c: Command, #[case] around: Circumstances, #[case] ok: bool) {
+    fn commands(
+        #[case] mut canary: Canary,
+        #[case] c: Command,
+        #[case] around: Circumstances,
+        #[case] ok: bool,
+    ) {
         assert_eq!(canary.apply(&c, around, NOW).is_ok(), ok);
     }
 
@@ -389,6 +442,9 @@ mod tests {
             ..Canary::default()
         };
         assert!(c.judges("a") && !c.judges("b"));
-        assert_eq!((c.expected_hash("a"), c.expected_hash("b")), (Some("new"), Some("old")));
+        assert_eq!(
+            (c.expected_hash("a"), c.expected_hash("b")),
+            (Some("new"), Some("old"))
+        );
     }
 }

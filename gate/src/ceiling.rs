@@ -126,7 +126,11 @@ pub fn raises(old: &ReplicaSpec, new: &ReplicaSpec) -> Vec<Raise> {
         push(Level::Release, held_at, new.ceiling());
     }
     if new.force_activation && !old.force_activation {
-        push(Level::ForceActivation, old.rest().min(0), new.floor().max(1));
+        push(
+            Level::ForceActivation,
+            old.rest().min(0),
+            new.floor().max(1),
+        );
     }
     found
 }
@@ -137,7 +141,9 @@ fn released(old: &ReplicaSpec, new: &ReplicaSpec) -> bool {
     if !old.held() {
         return false;
     }
-    let still = new.paused || new.paused_replicas.is_some() || (new.paused_scale_out && !old.paused && old.paused_replicas.is_none());
+    let still = new.paused
+        || new.paused_replicas.is_some()
+        || (new.paused_scale_out && !old.paused && old.paused_replicas.is_none());
     !still
 }
 
@@ -148,7 +154,11 @@ mod tests {
     use rstest::rstest;
 
     fn spec(max: i64) -> ReplicaSpec {
-        ReplicaSpec { max: Some(max), min: Some(1), ..ReplicaSpec::default() }
+        ReplicaSpec {
+            max: Some(max),
+            min: Some(1),
+            ..ReplicaSpec::default()
+        }
     }
 
     #[rstest]
@@ -172,8 +182,15 @@ mod tests {
     #[case::scale_out_instead_of_pause(ReplicaSpec { paused: true, ..spec(6) }, ReplicaSpec { paused_scale_out: true, ..spec(6) }, &[(Level::Release, 1, 6)])]
     #[case::pause_added(spec(6), ReplicaSpec { paused: true, ..spec(6) }, &[])]
     #[case::force_activation(spec(6), ReplicaSpec { force_activation: true, ..spec(6) }, &[(Level::ForceActivation, 0, 1)])]
-    fn levels(#[case] old: ReplicaSpec, #[case] new: ReplicaSpec, #[case] expected: &[(Level, i64, i64)]) {
-        let got: Vec<_> = raises(&old, &new).into_iter().map(|r| (r.level, r.old, r.new)).collect();
+    fn levels(
+        #[case] old: ReplicaSpec,
+        #[case] new: ReplicaSpec,
+        #[case] expected: &[(Level, i64, i64)],
+    ) {
+        let got: Vec<_> = raises(&old, &new)
+            .into_iter()
+            .map(|r| (r.level, r.old, r.new))
+            .collect();
         assert_eq!(got, expected);
     }
 
@@ -184,11 +201,28 @@ mod tests {
             1 => (-2i64..120).prop_map(|n| Some(PausedReplicas::At(n))),
             1 => Just(Some(PausedReplicas::Unparseable)),
         ];
-        (n(), n(), n(), paused, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-            |(max, min, idle, paused_replicas, paused, paused_scale_out, force_activation)| ReplicaSpec {
-                max, min, idle, paused_replicas, paused, paused_scale_out, force_activation,
-            },
+        (
+            n(),
+            n(),
+            n(),
+            paused,
+            any::<bool>(),
+            any::<bool>(),
+            any::<bool>(),
         )
+            .prop_map(
+                |(max, min, idle, paused_replicas, paused, paused_scale_out, force_activation)| {
+                    ReplicaSpec {
+                        max,
+                        min,
+                        idle,
+                        paused_replicas,
+                        paused,
+                        paused_scale_out,
+                        force_activation,
+                    }
+                },
+            )
     }
 
     proptest! {

@@ -8,11 +8,19 @@ use crate::facts::DiskTier;
 use crate::scaling::Scaling;
 use crate::signals::{Outcome, Signal};
 use crate::time::Timestamp;
-use crate::verdict::Status;
 use serde::{Deserialize, Serialize};
 
 /// Value of `schema`.
 pub const SCHEMA: &str = "merged.v1";
+
+crate::named_enum! {
+    /// What the document and the verdict call the gateway as a whole.
+    pub enum Status {
+        Healthy = "healthy",
+        Warming = "warming",
+        Degraded = "degraded",
+    }
+}
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

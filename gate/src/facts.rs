@@ -104,12 +104,30 @@ mod tests {
     #[case("", "EOF")]
     #[case("[]", "facts")]
     #[case(r#"{"at":"soon","disk_used_pct":1,"doctor_ok":true}"#, "at: `soon`")]
-    #[case(r#"{"at":"2026-11-24T09:01:00Z","disk_used_pct":1,"doctor_ok":true}"#, "at: ")]
-    #[case(r#"{"at":"2026-11-24T09:00:00Z","disk_used_pct":"71","doctor_ok":true}"#, "disk_used_pct: ")]
-    #[case(r#"{"at":"2026-11-24T09:00:00Z","disk_used_pct":101,"doctor_ok":true}"#, "disk_used_pct: 101")]
-    #[case(r#"{"at":"2026-11-24T09:00:00Z","disk_used_pct":1,"doctor_ok":true,"queue_depth":-1}"#, "queue_depth: ")]
-    #[case(r#"{"at":"2026-11-24T09:00:00Z","disk_used_pct":1,"doctor_ok":true,"disk":1}"#, "unknown field `disk`")]
-    #[case(r#"{"at":"2026-11-24T09:00:00Z","disk_used_pct":1}"#, "missing field `doctor_ok`")]
+    #[case(
+        r#"{"at":"2026-11-24T09:01:00Z","disk_used_pct":1,"doctor_ok":true}"#,
+        "at: "
+    )]
+    #[case(
+        r#"{"at":"2026-11-24T09:00:00Z","disk_used_pct":"71","doctor_ok":true}"#,
+        "disk_used_pct: "
+    )]
+    #[case(
+        r#"{"at":"2026-11-24T09:00:00Z","disk_used_pct":101,"doctor_ok":true}"#,
+        "disk_used_pct: 101"
+    )]
+    #[case(
+        r#"{"at":"2026-11-24T09:00:00Z","disk_used_pct":1,"doctor_ok":true,"queue_depth":-1}"#,
+        "queue_depth: "
+    )]
+    #[case(
+        r#"{"at":"2026-11-24T09:00:00Z","disk_used_pct":1,"doctor_ok":true,"disk":1}"#,
+        "unknown field `disk`"
+    )]
+    #[case(
+        r#"{"at":"2026-11-24T09:00:00Z","disk_used_pct":1}"#,
+        "missing field `doctor_ok`"
+    )]
     fn names_what_is_wrong(#[case] body: &str, #[case] expected: &str) {
         let e = Facts::parse(body.as_bytes(), NOW).unwrap_err();
         assert!(e.to_lowercase().contains(&expected.to_lowercase()), "{e}");

@@ -47,7 +47,9 @@ impl Serialize for Cause {
 
 impl<'de> Deserialize<'de> for Cause {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        crate::parse::text(d, |name| Self::parse(name).ok_or_else(|| format!("`{name}` is no signal")))
+        crate::parse::text(d, |name| {
+            Self::parse(name).ok_or_else(|| format!("`{name}` is no signal"))
+        })
     }
 }
 
@@ -57,7 +59,11 @@ impl schemars::JsonSchema for Cause {
         "Cause".into()
     }
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let names: Vec<_> = Signal::ALL.iter().map(|s| s.name()).chain(["state_unknown"]).collect();
+        let names: Vec<_> = Signal::ALL
+            .iter()
+            .map(|s| s.name())
+            .chain(["state_unknown"])
+            .collect();
         schemars::json_schema!({ "type": "string", "enum": names })
     }
 }
@@ -191,6 +197,9 @@ mod tests {
         let causes = BTreeSet::from([RATE, Cause::StateUnknown]);
         let json = serde_json::to_string(&causes).unwrap();
         assert_eq!(json, r#"["canary_5xx_rate","state_unknown"]"#);
-        assert_eq!(serde_json::from_str::<BTreeSet<Cause>>(&json).unwrap(), causes);
+        assert_eq!(
+            serde_json::from_str::<BTreeSet<Cause>>(&json).unwrap(),
+            causes
+        );
     }
 }

@@ -6,25 +6,22 @@
 //! a field of [`Judge`], and the whole is written to the gateway's ConfigMap.
 
 use crate::canary::{Action, Canary, Circumstances, Command, Conflict};
-use crate::document::{
-    rounded, CanaryBlock, GatewayBlock, Merged, Observer, SignalBlock, StableBlock,
-};
-use crate::document;
+use crate::document::{rounded, Status};
 use crate::facts::{DiskTier, Facts};
 use crate::hold::{Cause, Hold};
-use crate::scaling::{self, LaneSize};
+use crate::scaling::LaneSize;
 use crate::signals::disk::DiskLevel;
 use crate::signals::{
     canary_5xx_rate, canary_p99, disk, doctor, facts_age, node_degraded, queue_depth, skill_hash,
     Horizons, Outcome, PollReading, Reading, Signal,
 };
-use crate::slice::Slice;
-use crate::threshold::{Thresholds, ABORT_POLLS, KEPT_BUCKETS, P99, WINDOW_BUCKETS};
+use crate::threshold::{Thresholds, ABORT_POLLS, KEPT_BUCKETS};
 use crate::time::Timestamp;
-use crate::verdict::{self, Status, Verdict};
-use crate::window::{Counts, Periods, Window};
+use crate::window::{Periods, Window};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+mod report;
 
 /// What the judge is configured with.
 #[derive(Clone, Debug)]
@@ -181,7 +178,12 @@ impl Judge {
     ///
     /// # Errors
     /// The conflict with the state as it is.
-    pub fn command(&mut self, command: &Command, config: &Config, now: Timestamp) -> Result<(), Conflict> {
+    pub fn command(
+        &mut self,
+        command: &Command,
+        config: &Config,
+        now: Timestamp,
+    ) -> Result<(), Conflict> {
         let readings = self.node_readings(config, now);
         let around = Circumstances {
             frozen: self.hold.frozen(),
@@ -201,12 +203,10 @@ impl Judge {
                 self.failing_polls = 0;
             }
             Action::Abort => self.leave_canary(|c| matches!(c, Cause::Signal(s) if s.is_canary())),
-            Action::End => self.leave_canary(
-                |c| match c {
-                    Cause::Signal(s) => s.is_canary(),
-                    Cause::StateUnknown => true,
-                },
-            ),
+            Action::End => self.leave_canary(|c| match c {
+                Cause::Signal(s) => s.is_canary(),
+                Cause::StateUnknown => true,
+            }),
             _ => {}
         }
         Ok(())
@@ -272,7 +272,8 @@ impl Judge {
                 track.poll(reading, end);
             }
             if let Some(track) = &mut self.p99 {
-                let reading = canary_p99::evaluate(window, end, &track.horizons, &config.thresholds);
+                let reading =
+                    canary_p99::evaluate(window, end, &track.horizons, &config.thresholds);
                 track.poll(reading, end);
             }
         }
@@ -295,7 +296,11 @@ impl Judge {
                 track.horizons.passed_from = track.passed_from.or(track.horizons.passed_from);
             }
         }
-        self.failing_polls = if canary_fails { self.failing_polls + 1 } else { 0 };
+        self.failing_polls = if canary_fails {
+            self.failing_polls + 1
+        } else {
+            0
+        };
         if config.abort_on_fail && self.failing_polls >= ABORT_POLLS {
             self.canary.abort();
             self.leave_canary(|c| matches!(c, Cause::Signal(s) if s.is_canary()));
@@ -316,7 +321,12 @@ impl Judge {
         let limits = &config.thresholds;
         let facts = self.fresh_facts(config, now);
         let of_facts = |signal: Signal, evaluate: &dyn Fn(&Facts) -> Reading| {
-            let stale = || Reading::new(Outcome::Stale, "the node facts are not fresh, see facts_age");
+            let stale = || {
+                Reading::new(
+                    Outcome::Stale,
+                    "the node facts are not fresh, see facts_age",
+                )
+            };
             (signal, facts.map_or_else(stale, evaluate))
         };
         let mut readings = Vec::with_capacity(Signal::ALL.len());
@@ -350,7 +360,10 @@ impl Judge {
     fn readings(&self, config: &Config, now: Timestamp) -> Vec<(Signal, Reading)> {
         let mut readings = Vec::with_capacity(Signal::ALL.len());
         if self.canary.judges(&config.az) {
-            let tracks = [(Signal::Canary5xxRate, &self.rate), (Signal::CanaryP99, &self.p99)];
+            let tracks = [
+                (Signal::Canary5xxRate, &self.rate),
+                (Signal::CanaryP99, &self.p99),
+            ];
             for (signal, track) in tracks {
                 readings.extend(track.as_ref().map(|t| (signal, t.reading.clone())));
             }
@@ -382,158 +395,17 @@ impl Judge {
 
     fn disk(&self, config: &Config) -> (DiskLevel, DiskTier) {
         // The last known level, whatever its age: a disk does not empty itself.
-        let tier = self.facts.as_ref().and_then(|f| f.disk_tier).unwrap_or(config.disk_tier);
+        let tier = self
+            .facts
+            .as_ref()
+            .and_then(|f| f.disk_tier)
+            .unwrap_or(config.disk_tier);
         let level = self
             .facts
             .as_ref()
             .map(|f| disk::level(f.disk_used_pct, tier, &config.thresholds))
             .unwrap_or_default();
         (level, tier)
-    }
-
-    /// The merged document at `now`. `fills` completes [`Observer`] with what the shell counts.
-    pub fn document(&self, window: &Window, config: &Config, observer: Observer, now: Timestamp) -> Merged {
-        let readings = self.readings(config, now);
-        let running = config.periods.bucket_at(now);
-        // The running bucket and four full ones: never more than one window of time.
-        let from = (running + 1).saturating_sub(WINDOW_BUCKETS);
-        let canary = window.sum(Slice::Canary, from, running + 1);
-        let stable = window.sum(Slice::Stable, from, running + 1);
-        let facts = self.fresh_facts(config, now);
-        let (disk, disk_tier) = self.disk(config);
-        let p99 = |c: &Counts| c.latencies.quantile(P99).map(rounded);
-        Merged {
-            status: self.status(&readings),
-            keda: config.lane.clone(),
-            canary: CanaryBlock {
-                rate_5xx: rounded(canary.rate()),
-                p99_ms: p99(&canary),
-                ppm_5xx: libm::round(canary.rate() * 1e6) as u64,
-                requests: canary.requests,
-                errors: canary.errors,
-                local_errors: canary.local_errors,
-                aborted: canary.aborted,
-                weight: self.canary.weight,
-                gateway_version: self.canary.gateway_version.clone(),
-                skill_hash: self.canary.skill_hash.clone(),
-            },
-            gateway: GatewayBlock {
-                disk_ok: facts.is_some() && disk == DiskLevel::Ok,
-                queue_depth: facts.and_then(|f| f.queue_depth),
-                skill_hash: facts.and_then(|f| f.skill_hash.clone()),
-                id: config.gateway.clone(),
-                az: config.az.clone(),
-                gateway_version: config.gateway_version.clone(),
-                disk_tier,
-                disk_used_pct: facts.map(|f| f.disk_used_pct),
-                doctor_ok: facts.map(|f| f.doctor_ok),
-                drain: disk == DiskLevel::Red,
-            },
-            degraded: self.degraded(&readings),
-            schema: document::SCHEMA.to_owned(),
-            observed_at: now,
-            canary_active: self.canary_active(),
-            maintenance: self.canary.maintenance,
-            aborted: self.canary.aborted,
-            stable: StableBlock {
-                rate_5xx: rounded(stable.rate()),
-                p99_ms: p99(&stable),
-                requests: stable.requests,
-                errors: stable.errors,
-                local_errors: stable.local_errors,
-                aborted: stable.aborted,
-            },
-            signals: readings
-                .into_iter()
-                .map(|(name, r)| SignalBlock {
-                    name,
-                    value: r.value,
-                    limit: r.limit,
-                    verdict: r.outcome,
-                    reason: r.reason,
-                    requests_needed: r.requests_needed,
-                    since: self.since.get(&name).map_or(now, |s| s.1),
-                })
-                .collect(),
-            scaling: scaling::scaling(
-                &self.hold,
-                scaling::max_replicas(config.size, &self.canary, self.canary_active(), disk),
-                self.queue_depth(config, now),
-            ),
-            promotion_frozen: self.canary_active(),
-            observer: Observer {
-                unclassified: window.unclassified(from, running + 1),
-                ..observer
-            },
-        }
-    }
-
-    /// The verdict at `now`: the same judgement in the policy's format.
-    pub fn verdict(&self, config: &Config, now: Timestamp) -> Verdict {
-        let readings = self.readings(config, now);
-        let (disk, disk_tier) = self.disk(config);
-        Verdict {
-            schema: verdict::SCHEMA.to_owned(),
-            gateway: config.gateway.clone(),
-            az: config.az.clone(),
-            observed_at: now,
-            status: self.status(&readings),
-            canary_active: self.canary_active(),
-            degraded: self.degraded(&readings),
-            frozen: self.hold.frozen(),
-            frozen_by: self.hold.causes.iter().copied().collect(),
-            aborted: self.canary.aborted,
-            asleep: self.canary.asleep,
-            disk,
-            disk_tier,
-            epoch: self.epoch,
-            promotion_frozen: self.canary_active(),
-            maintenance: self.canary.maintenance,
-            az_under_test: self.canary.az.clone(),
-            stable_replicas: Some(
-                self.canary
-                    .stable_replicas
-                    .map_or(config.size.stable_replicas, |s| s.min(config.size.stable_replicas)),
-            ),
-            headroom: config.size.headroom,
-            skill_hash: self.canary.skill_hash.clone(),
-            stable_skill_hash: self.canary.stable_skill_hash.clone(),
-            reason: self.reason(&readings),
-        }
-    }
-
-    /// One sentence for people: what fails, or what is awaited.
-    fn reason(&self, readings: &[(Signal, Reading)]) -> String {
-        let named = |outcome: Outcome| {
-            let parts: Vec<String> = readings
-                .iter()
-                .filter(|(_, r)| r.outcome == outcome)
-                .map(|(s, r)| match (outcome, r.value, r.limit) {
-                    (Outcome::Fail, Some(value), Some(limit)) => {
-                        format!("{} {value} (limit {limit}): {}", s.name(), r.reason)
-                    }
-                    _ => format!("{}: {}", s.name(), r.reason),
-                })
-                .collect();
-            parts.join("; ")
-        };
-        if self.hold.causes.contains(&Cause::StateUnknown) {
-            return "state_unknown: the gateway found no usable state of its own; send `end` once the lane is known to be idle".to_owned();
-        }
-        let failing = named(Outcome::Fail);
-        if !failing.is_empty() {
-            return failing;
-        }
-        if self.hold.frozen() {
-            return format!(
-                "thawing: {} of {} clean polls",
-                self.hold.clean, self.hold.required
-            );
-        }
-        if self.canary.aborted {
-            return "the canary was aborted; send `end` when the lane is back on stable".to_owned();
-        }
-        named(Outcome::Insufficient)
     }
 }
 

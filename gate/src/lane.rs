@@ -48,7 +48,11 @@ pub struct Target {
     pub kind: TargetKind,
     pub name: String,
     pub slice: Slice,
-    #[serde(rename = "scaledObject", default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "scaledObject",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     pub scaled_object: Option<String>,
     /// Only where a target serves one AZ slice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,8 +68,12 @@ pub enum Unknown {
     /// Not there or not readable, with the host's word on it.
     Missing(String),
     Malformed(String),
-    Stale { age_s: i64 },
-    Future { by_s: i64 },
+    Stale {
+        age_s: i64,
+    },
+    Future {
+        by_s: i64,
+    },
 }
 
 /// What was read of one gateway.
@@ -78,7 +86,13 @@ pub struct GatewayState {
 
 impl GatewayState {
     /// Judges a verdict's name and age. A sleeping gateway's last word never goes stale.
-    pub fn of(id: &str, az: &str, verdict: Result<Verdict, Unknown>, max_age_s: u64, now: Timestamp) -> Self {
+    pub fn of(
+        id: &str,
+        az: &str,
+        verdict: Result<Verdict, Unknown>,
+        max_age_s: u64,
+        now: Timestamp,
+    ) -> Self {
         let verdict = verdict.and_then(|v| {
             let age_s = now.since(v.observed_at);
             if v.gateway != id {
@@ -94,7 +108,11 @@ impl GatewayState {
                 Ok(v)
             }
         });
-        Self { id: id.into(), az: az.into(), verdict }
+        Self {
+            id: id.into(),
+            az: az.into(),
+            verdict,
+        }
     }
 }
 
@@ -162,7 +180,12 @@ pub struct LaneState {
 
 impl LaneState {
     /// Merges the gateways for a target that serves `az` (`None`: all of them).
-    pub fn of(gateways: &[GatewayState], az: Option<&str>, declared: Declared, now: Timestamp) -> Self {
+    pub fn of(
+        gateways: &[GatewayState],
+        az: Option<&str>,
+        declared: Declared,
+        now: Timestamp,
+    ) -> Self {
         let mut declared = declared;
         let mut findings = Vec::new();
         for g in gateways {
@@ -203,7 +226,12 @@ impl LaneState {
             }
         }
         if let Some(reason) = disagreement(gateways) {
-            findings.push(Finding { row: Row::Frozen, gateway: "the active gateways".into(), age_s: None, reason });
+            findings.push(Finding {
+                row: Row::Frozen,
+                gateway: "the active gateways".into(),
+                age_s: None,
+                reason,
+            });
         }
         Self { declared, findings }
     }
@@ -263,7 +291,9 @@ pub fn table(row: Row, slice: Slice, d: &Declared) -> Limit {
         (Row::Aborted, Slice::Stable) => UpTo(stable),
         (Row::Aborted, Slice::Canary) => NotAboveOld,
         (Row::CanaryActive | Row::Unknown, Slice::Stable) if d.has_canary_target => UpTo(stable),
-        (Row::CanaryActive | Row::Unknown, Slice::Stable) => UpTo(stable.saturating_add(d.headroom)),
+        (Row::CanaryActive | Row::Unknown, Slice::Stable) => {
+            UpTo(stable.saturating_add(d.headroom))
+        }
         (Row::CanaryActive | Row::Unknown, Slice::Canary) => UpTo(d.headroom),
     }
 }
@@ -274,7 +304,9 @@ fn created(row: Row, slice: Slice, d: &Declared) -> u32 {
     let stable = d.stable_replicas.unwrap_or(0);
     match (row, slice) {
         (Row::CanaryActive, Slice::Canary) => d.headroom,
-        (Row::CanaryActive, Slice::Stable) if !d.has_canary_target => stable.saturating_add(d.headroom),
+        (Row::CanaryActive, Slice::Stable) if !d.has_canary_target => {
+            stable.saturating_add(d.headroom)
+        }
         (_, Slice::Stable) => stable,
         (_, Slice::Canary) => 0,
     }
@@ -316,17 +348,24 @@ fn disagreement(gateways: &[GatewayState]) -> Option<String> {
         let fields = [
             ("az_under_test", &first.az_under_test, &v.az_under_test),
             ("skill_hash", &first.skill_hash, &v.skill_hash),
-            ("stable_skill_hash", &first.stable_skill_hash, &v.stable_skill_hash),
+            (
+                "stable_skill_hash",
+                &first.stable_skill_hash,
+                &v.stable_skill_hash,
+            ),
         ];
-        fields.into_iter().find(|(_, a, b)| a != b).map(|(key, a, b)| {
-            format!(
-                "{} says {key} {}, {} says {}: send the same begin to all gateways",
-                first.gateway,
-                a.as_deref().unwrap_or("absent"),
-                v.gateway,
-                b.as_deref().unwrap_or("absent"),
-            )
-        })
+        fields
+            .into_iter()
+            .find(|(_, a, b)| a != b)
+            .map(|(key, a, b)| {
+                format!(
+                    "{} says {key} {}, {} says {}: send the same begin to all gateways",
+                    first.gateway,
+                    a.as_deref().unwrap_or("absent"),
+                    v.gateway,
+                    b.as_deref().unwrap_or("absent"),
+                )
+            })
     })
 }
 
@@ -345,7 +384,10 @@ mod tests {
         has_canary_target: true,
         cap_when_stale: false,
     };
-    const NO_CANARY_TARGET: Declared = Declared { has_canary_target: false, ..DECLARED };
+    const NO_CANARY_TARGET: Declared = Declared {
+        has_canary_target: false,
+        ..DECLARED
+    };
 
     fn verdict(change: impl FnOnce(&mut Verdict)) -> Result<Verdict, Unknown> {
         let mut v = idle("gw-a1", NOW);
@@ -362,16 +404,29 @@ mod tests {
         verdict(|v| v.canary_active = true)
     }
     fn frozen() -> Result<Verdict, Unknown> {
-        verdict(|v| { v.canary_active = true; v.frozen = true; v.frozen_by = vec![Cause::Signal(Signal::Canary5xxRate)]; })
+        verdict(|v| {
+            v.canary_active = true;
+            v.frozen = true;
+            v.frozen_by = vec![Cause::Signal(Signal::Canary5xxRate)];
+        })
     }
     fn aborted() -> Result<Verdict, Unknown> {
         verdict(|v| v.aborted = true)
     }
     fn yellow(tier: DiskTier) -> Result<Verdict, Unknown> {
-        verdict(|v| { v.frozen = true; v.frozen_by = vec![Cause::Signal(Signal::Disk)]; v.disk = DiskLevel::Yellow; v.disk_tier = tier; })
+        verdict(|v| {
+            v.frozen = true;
+            v.frozen_by = vec![Cause::Signal(Signal::Disk)];
+            v.disk = DiskLevel::Yellow;
+            v.disk_tier = tier;
+        })
     }
     fn red() -> Result<Verdict, Unknown> {
-        verdict(|v| { v.frozen = true; v.frozen_by = vec![Cause::Signal(Signal::Disk)]; v.disk = DiskLevel::Red; })
+        verdict(|v| {
+            v.frozen = true;
+            v.frozen_by = vec![Cause::Signal(Signal::Disk)];
+            v.disk = DiskLevel::Red;
+        })
     }
     fn missing() -> Result<Verdict, Unknown> {
         Err(Unknown::Missing("not found".into()))
@@ -444,29 +499,73 @@ mod tests {
 
     #[test]
     fn stale_with_cap_allows_the_declared_limits() {
-        let s = state(missing(), Declared { cap_when_stale: true, ..DECLARED });
+        let s = state(
+            missing(),
+            Declared {
+                cap_when_stale: true,
+                ..DECLARED
+            },
+        );
         assert_eq!(s.allowed(Slice::Stable, Some(4)).unwrap().0, 6);
         assert_eq!(s.allowed(Slice::Canary, Some(0)).unwrap().0, 1);
     }
 
     #[test]
     fn without_a_stable_value_nothing_rises() {
-        let undeclared = Declared { stable_replicas: None, ..DECLARED };
-        let v = verdict(|v| { v.canary_active = true; v.stable_replicas = None; });
-        assert_eq!(state(v, undeclared).allowed(Slice::Stable, Some(4)).unwrap().0, 4);
+        let undeclared = Declared {
+            stable_replicas: None,
+            ..DECLARED
+        };
+        let v = verdict(|v| {
+            v.canary_active = true;
+            v.stable_replicas = None;
+        });
+        assert_eq!(
+            state(v, undeclared)
+                .allowed(Slice::Stable, Some(4))
+                .unwrap()
+                .0,
+            4
+        );
     }
 
     #[test]
     fn the_lower_of_reviewed_and_published_wins() {
-        let v = verdict(|v| { v.canary_active = true; v.stable_replicas = Some(3); v.headroom = 0; });
-        assert_eq!(state(v, NO_CANARY_TARGET).allowed(Slice::Stable, Some(1)).unwrap().0, 3);
-        let v = verdict(|v| { v.canary_active = true; v.stable_replicas = Some(50); v.headroom = 50; });
-        assert_eq!(state(v, NO_CANARY_TARGET).allowed(Slice::Stable, Some(1)).unwrap().0, 7);
+        let v = verdict(|v| {
+            v.canary_active = true;
+            v.stable_replicas = Some(3);
+            v.headroom = 0;
+        });
+        assert_eq!(
+            state(v, NO_CANARY_TARGET)
+                .allowed(Slice::Stable, Some(1))
+                .unwrap()
+                .0,
+            3
+        );
+        let v = verdict(|v| {
+            v.canary_active = true;
+            v.stable_replicas = Some(50);
+            v.headroom = 50;
+        });
+        assert_eq!(
+            state(v, NO_CANARY_TARGET)
+                .allowed(Slice::Stable, Some(1))
+                .unwrap()
+                .0,
+            7
+        );
     }
 
     #[test]
     fn stable_may_always_rise_to_its_minimum() {
-        let s = state(red(), Declared { min_stable: 2, ..DECLARED });
+        let s = state(
+            red(),
+            Declared {
+                min_stable: 2,
+                ..DECLARED
+            },
+        );
         assert_eq!(s.allowed(Slice::Stable, Some(0)).unwrap().0, 2);
         assert_eq!(s.allowed(Slice::Canary, Some(0)).unwrap().0, 0);
     }
@@ -474,7 +573,12 @@ mod tests {
     #[test]
     fn a_gateway_of_another_az_speaks_for_the_canary_only() {
         let of = |id: &str, az: &str, v| GatewayState::of(id, az, v, 180, NOW);
-        let named = |id: &str, v: Result<Verdict, Unknown>| v.map(|v| Verdict { gateway: id.into(), ..v });
+        let named = |id: &str, v: Result<Verdict, Unknown>| {
+            v.map(|v| Verdict {
+                gateway: id.into(),
+                ..v
+            })
+        };
         let a = of("gw-a1", "a", verdict(|_| {}));
         let cases = [
             (named("gw-b1", red()), None),
@@ -492,7 +596,11 @@ mod tests {
     #[test]
     fn gateways_that_disagree_freeze() {
         let of = |id: &str, hash: &str| {
-            let v = Verdict { canary_active: true, skill_hash: Some(hash.into()), ..idle(id, NOW) };
+            let v = Verdict {
+                canary_active: true,
+                skill_hash: Some(hash.into()),
+                ..idle(id, NOW)
+            };
             GatewayState::of(id, "a", Ok(v), 180, NOW)
         };
         let s = LaneState::of(&[of("gw-a1", "x"), of("gw-a2", "y")], None, DECLARED, NOW);
@@ -502,25 +610,47 @@ mod tests {
     }
 
     fn any_verdict() -> impl Strategy<Value = Result<Verdict, Unknown>> {
-        (any::<[bool; 5]>(), 0u8..3, any::<bool>(), 0u32..12, 0u32..4, -100i64..400, 0u8..6).prop_map(
-            |([active, frozen, degraded, aborted, by_disk], disk, tb2, stable, headroom, age, broken)| {
-                if broken == 0 {
-                    return Err(Unknown::Missing("x".into()));
-                }
-                verdict(|v| {
-                    v.canary_active = active;
-                    v.frozen = frozen;
-                    v.degraded = degraded;
-                    v.aborted = aborted;
-                    v.frozen_by = vec![Cause::Signal(if by_disk { Signal::Disk } else { Signal::Canary5xxRate })];
-                    v.disk = [DiskLevel::Ok, DiskLevel::Yellow, DiskLevel::Red][usize::from(disk)];
-                    v.disk_tier = if tb2 { DiskTier::Tb2 } else { DiskTier::Tb1 };
-                    v.stable_replicas = Some(stable);
-                    v.headroom = headroom;
-                    v.observed_at = Timestamp::from_secs(1_795_510_800 - age);
-                })
-            },
+        (
+            any::<[bool; 5]>(),
+            0u8..3,
+            any::<bool>(),
+            0u32..12,
+            0u32..4,
+            -100i64..400,
+            0u8..6,
         )
+            .prop_map(
+                |(
+                    [active, frozen, degraded, aborted, by_disk],
+                    disk,
+                    tb2,
+                    stable,
+                    headroom,
+                    age,
+                    broken,
+                )| {
+                    if broken == 0 {
+                        return Err(Unknown::Missing("x".into()));
+                    }
+                    verdict(|v| {
+                        v.canary_active = active;
+                        v.frozen = frozen;
+                        v.degraded = degraded;
+                        v.aborted = aborted;
+                        v.frozen_by = vec![Cause::Signal(if by_disk {
+                            Signal::Disk
+                        } else {
+                            Signal::Canary5xxRate
+                        })];
+                        v.disk =
+                            [DiskLevel::Ok, DiskLevel::Yellow, DiskLevel::Red][usize::from(disk)];
+                        v.disk_tier = if tb2 { DiskTier::Tb2 } else { DiskTier::Tb1 };
+                        v.stable_replicas = Some(stable);
+                        v.headroom = headroom;
+                        v.observed_at = Timestamp::from_secs(1_795_510_800 - age);
+                    })
+                },
+            )
     }
 
     proptest! {

@@ -130,8 +130,14 @@ mod tests {
     }
 
     #[rstest]
-    #[case(r#"{"text":"a, {b","list":[{"n":1},{"n":-1}]}"#, "list[1].n: invalid value")]
-    #[case("{\n \"text\": \"\\\"x\",\n \"list\": [ {\"n\": \"1\"} ]}", "list[0].n: invalid type")]
+    #[case(
+        r#"{"text":"a, {b","list":[{"n":1},{"n":-1}]}"#,
+        "list[1].n: invalid value"
+    )]
+    #[case(
+        "{\n \"text\": \"\\\"x\",\n \"list\": [ {\"n\": \"1\"} ]}",
+        "list[0].n: invalid type"
+    )]
     #[case(r#"{"list":[{}],"text":""}"#, "list[0]: missing field `n`")]
     #[case(r#"{"list":[],"text":7}"#, "text: invalid type")]
     #[case(r#"{"list":{},"text":""}"#, "list: invalid type: map")]

@@ -71,7 +71,11 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
-    const SIZE: LaneSize = LaneSize { stable_replicas: 6, headroom: 1, min_replicas: 1 };
+    const SIZE: LaneSize = LaneSize {
+        stable_replicas: 6,
+        headroom: 1,
+        min_replicas: 1,
+    };
 
     #[rstest]
     #[case::idle(Canary::default(), false, DiskLevel::Ok, None)]
@@ -80,7 +84,12 @@ mod tests {
     #[case::active_with_a_higher_stable(Canary { active: true, stable_replicas: Some(30), ..Canary::default() }, true, DiskLevel::Ok, Some(7))]
     #[case::aborted(Canary { aborted: true, ..Canary::default() }, false, DiskLevel::Ok, Some(6))]
     #[case::red(Canary { active: true, ..Canary::default() }, true, DiskLevel::Red, Some(1))]
-    fn caps(#[case] canary: Canary, #[case] active: bool, #[case] disk: DiskLevel, #[case] expected: Option<u32>) {
+    fn caps(
+        #[case] canary: Canary,
+        #[case] active: bool,
+        #[case] disk: DiskLevel,
+        #[case] expected: Option<u32>,
+    ) {
         assert_eq!(max_replicas(SIZE, &canary, active, disk), expected);
     }
 }

@@ -46,9 +46,7 @@ impl Slot {
     /// Never for a value of this type; the codec's word if it does.
     pub fn encode(&self) -> Result<Vec<u8>, SlotError> {
         let mut bytes = vec![VERSION];
-        bytes.extend(
-            postcard::to_allocvec(self).map_err(|e| SlotError::Malformed(e.to_string()))?,
-        );
+        bytes.extend(postcard::to_allocvec(self).map_err(|e| SlotError::Malformed(e.to_string()))?);
         Ok(bytes)
     }
 
@@ -77,7 +75,12 @@ mod tests {
     fn reads_what_it_writes() {
         let mut r = Recorder::default();
         r.record(Slice::Canary, Sample::Error, Some(1_234));
-        let mut slot = Slot { owner: 7, seen_at_ms: 99, takeovers: 1, ..Slot::default() };
+        let mut slot = Slot {
+            owner: 7,
+            seen_at_ms: 99,
+            takeovers: 1,
+            ..Slot::default()
+        };
         slot.window.add(&r.drain(3));
         assert_eq!(Slot::decode(&slot.encode().unwrap()).unwrap(), slot);
     }

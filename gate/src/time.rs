@@ -49,9 +49,7 @@ impl Timestamp {
     pub fn parse(text: &str) -> Result<Self, String> {
         DateTime::parse_from_rfc3339(text)
             .map(|t| Self(t.timestamp_millis()))
-            .map_err(|_| {
-                format!("`{text}` is not an RFC 3339 time such as `2026-11-24T09:00:00Z`")
-            })
+            .map_err(|_| format!("`{text}` is not an RFC 3339 time such as `2026-11-24T09:00:00Z`"))
     }
 }
 

@@ -4,6 +4,7 @@
 //! credential can change no verdict but its own. The key holds compact JSON
 //! and has no dot in its name, so that a field mask can name it.
 
+use crate::document::Status;
 use crate::facts::DiskTier;
 use crate::hold::Cause;
 use crate::parse;
@@ -23,15 +24,6 @@ pub const STATE_KEY: &str = "state";
 /// Name of a gateway's state ConfigMap.
 pub fn config_map_name(gateway: &str) -> String {
     format!("canary-gate.{gateway}")
-}
-
-crate::named_enum! {
-    /// What the document and the verdict call the gateway as a whole.
-    pub enum Status {
-        Healthy = "healthy",
-        Warming = "warming",
-        Degraded = "degraded",
-    }
 }
 
 /// One gateway's verdict.
@@ -131,7 +123,10 @@ pub(crate) mod tests {
     #[test]
     fn reads_what_it_writes() {
         let v = idle("gw-a1", AT);
-        assert_eq!(Verdict::parse(&serde_json::to_string(&v).unwrap()).unwrap(), v);
+        assert_eq!(
+            Verdict::parse(&serde_json::to_string(&v).unwrap()).unwrap(),
+            v
+        );
     }
 
     #[rstest]
@@ -144,7 +139,10 @@ pub(crate) mod tests {
 
     #[test]
     fn another_schema_version_is_named() {
-        let v = Verdict { schema: "verdict.v2".into(), ..idle("g", AT) };
+        let v = Verdict {
+            schema: "verdict.v2".into(),
+            ..idle("g", AT)
+        };
         let e = Verdict::parse(&serde_json::to_string(&v).unwrap()).unwrap_err();
         assert!(e.contains("`verdict.v2`"));
     }
@@ -152,8 +150,16 @@ pub(crate) mod tests {
     #[test]
     fn time_and_wording_alone_do_not_differ() {
         let a = idle("g", AT);
-        let b = Verdict { observed_at: AT.plus_secs(5), reason: "x".into(), ..a.clone() };
+        let b = Verdict {
+            observed_at: AT.plus_secs(5),
+            reason: "x".into(),
+            ..a.clone()
+        };
         assert!(!b.differs(&a));
-        assert!(Verdict { frozen: true, ..a.clone() }.differs(&a));
+        assert!(Verdict {
+            frozen: true,
+            ..a.clone()
+        }
+        .differs(&a));
     }
 }

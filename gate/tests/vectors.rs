@@ -34,7 +34,10 @@ struct Trace {
 }
 
 fn vectors() -> Vectors {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/multi-horizon-vectors.json");
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../tests/fixtures/multi-horizon-vectors.json"
+    );
     #[allow(clippy::disallowed_methods, reason = "a test reads its fixture")]
     let text = std::fs::read_to_string(path).unwrap();
     serde_json::from_str(&text).unwrap()
@@ -47,7 +50,10 @@ fn every_tail_agrees() {
     assert_eq!(tails.len(), 39);
     for (n, k, expected) in tails {
         let got = binomial::tail(k, n, limit);
-        assert!((got - expected).abs() <= 1e-6 * expected, "P(X >= {k}; {n}) is {got}, not {expected}");
+        assert!(
+            (got - expected).abs() <= 1e-6 * expected,
+            "P(X >= {k}; {n}) is {got}, not {expected}"
+        );
     }
 }
 
@@ -60,7 +66,11 @@ fn events(trace: &Trace) -> Vec<(String, u64)> {
         gateway_version: "1".into(),
         disk_tier: DiskTier::Tb1,
         lane: "lane".into(),
-        size: LaneSize { stable_replicas: 6, headroom: 1, min_replicas: 1 },
+        size: LaneSize {
+            stable_replicas: 6,
+            headroom: 1,
+            min_replicas: 1,
+        },
         judge: canary_5xx_rate::Judge::MultiHorizon,
         periods: Periods::default(),
         thresholds: Thresholds::default(),
@@ -68,13 +78,20 @@ fn events(trace: &Trace) -> Vec<(String, u64)> {
     };
     let mut judge = Judge::unknown(start);
     judge.put_facts(facts(start));
-    judge.command(&Command::new(Action::End), &config, start).unwrap();
-    judge.command(&Command::new(Action::Begin), &config, start).unwrap();
+    judge
+        .command(&Command::new(Action::End), &config, start)
+        .unwrap();
+    judge
+        .command(&Command::new(Action::Begin), &config, start)
+        .unwrap();
     let mut window = Window::default();
     judge.step(&window, &config, start);
     let mut events = vec![];
     for m in 0..trace.canary_requests.len() {
-        let mut b = Bucket { index: start.secs() / 60 + m as u64, ..Bucket::default() };
+        let mut b = Bucket {
+            index: start.secs() / 60 + m as u64,
+            ..Bucket::default()
+        };
         b.canary.requests = trace.canary_requests[m];
         b.canary.errors = trace.canary_errors[m];
         b.stable.requests = trace.stable_requests[m];

@@ -49,8 +49,18 @@ impl Cluster {
     /// Stores an object as it is, with a new resource version.
     pub fn put(&mut self, mut object: Value) {
         self.version += 1;
-        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let key = (text("/kind"), text("/metadata/namespace"), text("/metadata/name"));
+        let text = |pointer: &str| {
+            object
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let key = (
+            text("/kind"),
+            text("/metadata/namespace"),
+            text("/metadata/name"),
+        );
         if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.insert("resourceVersion".into(), self.version.to_string().into());
         }
@@ -78,7 +88,11 @@ impl Cluster {
         let request: Value = serde_json::from_slice(payload).map_err(|e| e.to_string())?;
         let text = |k: &str| request.get(k).and_then(Value::as_str).unwrap_or_default();
         let (api_version, kind, namespace) = (text("api_version"), text("kind"), text("namespace"));
-        self.lookups.push(format!("{operation} {kind} {namespace} {}", text("name")).trim_end().to_owned());
+        self.lookups.push(
+            format!("{operation} {kind} {namespace} {}", text("name"))
+                .trim_end()
+                .to_owned(),
+        );
         match self.fault {
             Fault::None => {}
             Fault::NotGranted => {
@@ -126,18 +140,30 @@ impl Cluster {
     }
 
     /// Answers an HTTP request on a ConfigMap, as the API server would.
-    pub fn http(&mut self, method: &str, path: &str, content_type: &str, body: &[u8]) -> HttpAnswer {
+    pub fn http(
+        &mut self,
+        method: &str,
+        path: &str,
+        content_type: &str,
+        body: &[u8],
+    ) -> HttpAnswer {
         if let Some(status) = self.fault_http {
             return failure(status, "as the test wants it");
         }
         let (path, _query) = path.split_once('?').unwrap_or((path, ""));
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         let ["api", "v1", "namespaces", namespace, "configmaps", name] = parts.as_slice() else {
-            return failure(404, &format!("the server could not find the requested resource {path}"));
+            return failure(
+                404,
+                &format!("the server could not find the requested resource {path}"),
+            );
         };
         let current = self.get("ConfigMap", namespace, name).cloned();
         match (method, current) {
-            ("GET", Some(object)) => HttpAnswer { status: 200, body: object },
+            ("GET", Some(object)) => HttpAnswer {
+                status: 200,
+                body: object,
+            },
             ("GET", None) => failure(404, &format!("configmaps \"{name}\" not found")),
             ("PATCH", current) => {
                 let Ok(patch) = serde_json::from_slice::<Value>(body) else {
@@ -147,7 +173,9 @@ impl Cluster {
                 let base = match (current, applies) {
                     (Some(object), _) => object,
                     (None, true) => json!({ "apiVersion": "v1", "kind": "ConfigMap" }),
-                    (None, false) => return failure(404, &format!("configmaps \"{name}\" not found")),
+                    (None, false) => {
+                        return failure(404, &format!("configmaps \"{name}\" not found"))
+                    }
                 };
                 let given = patch.pointer("/metadata/resourceVersion");
                 if given.is_some() && given != base.pointer("/metadata/resourceVersion") {
@@ -157,11 +185,20 @@ impl Cluster {
                 merge(&mut object, &patch);
                 self.put(object);
                 match self.get("ConfigMap", namespace, name) {
-                    Some(object) => HttpAnswer { status: 200, body: object.clone() },
-                    None => failure(422, "the object's kind, name and namespace must be those of the path"),
+                    Some(object) => HttpAnswer {
+                        status: 200,
+                        body: object.clone(),
+                    },
+                    None => failure(
+                        422,
+                        "the object's kind, name and namespace must be those of the path",
+                    ),
                 }
             }
-            _ => failure(405, "the server does not allow this method on the requested resource"),
+            _ => failure(
+                405,
+                "the server does not allow this method on the requested resource",
+            ),
         }
     }
 }
@@ -202,7 +239,9 @@ fn selected(object: &Value, selector: &str) -> bool {
     let labels = object.pointer("/metadata/labels");
     match selector.split_once('=') {
         _ if selector.is_empty() => true,
-        Some((key, value)) => labels.and_then(|l| l.get(key)).and_then(Value::as_str) == Some(value),
+        Some((key, value)) => {
+            labels.and_then(|l| l.get(key)).and_then(Value::as_str) == Some(value)
+        }
         None => labels.is_some_and(|l| l.get(selector).is_some()),
     }
 }
@@ -217,7 +256,10 @@ fn masked(object: &Value, masks: &[&str]) -> Value {
         let parts: Vec<&str> = mask.split('.').collect();
         let pointer = format!("/{}", parts.join("/"));
         if let Some(value) = object.pointer(&pointer) {
-            let nested = parts.iter().rev().fold(value.clone(), |v, part| json!({ *part: v }));
+            let nested = parts
+                .iter()
+                .rev()
+                .fold(value.clone(), |v, part| json!({ *part: v }));
             merge(&mut kept, &nested);
         }
     }

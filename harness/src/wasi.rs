@@ -26,7 +26,9 @@ pub fn memory<T: 'static>(caller: &mut Caller<'_, T>) -> Option<Memory> {
 }
 
 fn write<T: 'static>(caller: &mut Caller<'_, T>, at: i32, bytes: &[u8]) -> i32 {
-    let Some(memory) = memory(caller) else { return FAULT };
+    let Some(memory) = memory(caller) else {
+        return FAULT;
+    };
     match memory.write(caller, at as u32 as usize, bytes) {
         Ok(()) => SUCCESS,
         Err(_) => FAULT,
@@ -35,7 +37,9 @@ fn write<T: 'static>(caller: &mut Caller<'_, T>, at: i32, bytes: &[u8]) -> i32 {
 
 fn read_u32<T: 'static>(caller: &mut Caller<'_, T>, at: u32) -> Option<u32> {
     let mut bytes = [0; 4];
-    memory(caller)?.read(&mut *caller, at as usize, &mut bytes).ok()?;
+    memory(caller)?
+        .read(&mut *caller, at as usize, &mut bytes)
+        .ok()?;
     Some(u32::from_le_bytes(bytes))
 }
 
@@ -44,24 +48,44 @@ fn read_u32<T: 'static>(caller: &mut Caller<'_, T>, at: u32) -> Option<u32> {
 /// # Errors
 /// A function is defined already.
 pub fn add_to_linker<T: WasiState>(linker: &mut Linker<T>) -> Result<()> {
-    linker.func_wrap(MODULE, "clock_time_get", |mut caller: Caller<'_, T>, id: i32, _: i64, at: i32| {
-        caller.data_mut().count("clock_time_get");
-        let clock = caller.data().clock();
-        let ns = if id == MONOTONIC { clock.monotonic_ns() } else { clock.wall_ns() };
-        write(&mut caller, at, &ns.to_le_bytes())
-    })?;
+    linker.func_wrap(
+        MODULE,
+        "clock_time_get",
+        |mut caller: Caller<'_, T>, id: i32, _: i64, at: i32| {
+            caller.data_mut().count("clock_time_get");
+            let clock = caller.data().clock();
+            let ns = if id == MONOTONIC {
+                clock.monotonic_ns()
+            } else {
+                clock.wall_ns()
+            };
+            write(&mut caller, at, &ns.to_le_bytes())
+        },
+    )?;
     for name in ["environ_sizes_get", "args_sizes_get"] {
-        linker.func_wrap(MODULE, name, |mut caller: Caller<'_, T>, count: i32, size: i32| {
-            write(&mut caller, count, &[0; 4]) | write(&mut caller, size, &[0; 4])
-        })?;
+        linker.func_wrap(
+            MODULE,
+            name,
+            |mut caller: Caller<'_, T>, count: i32, size: i32| {
+                write(&mut caller, count, &[0; 4]) | write(&mut caller, size, &[0; 4])
+            },
+        )?;
     }
     for name in ["environ_get", "args_get"] {
         linker.func_wrap(MODULE, name, |_: i32, _: i32| SUCCESS)?;
     }
-    linker.func_wrap(MODULE, "random_get", |mut caller: Caller<'_, T>, at: i32, len: i32| {
-        // Not random: runs must be the same. Seeds hash maps and nothing else.
-        write(&mut caller, at, &vec![7; (len as u32).min(1 << 16) as usize])
-    })?;
+    linker.func_wrap(
+        MODULE,
+        "random_get",
+        |mut caller: Caller<'_, T>, at: i32, len: i32| {
+            // Not random: runs must be the same. Seeds hash maps and nothing else.
+            write(
+                &mut caller,
+                at,
+                &vec![7; (len as u32).min(1 << 16) as usize],
+            )
+        },
+    )?;
     linker.func_wrap(
         MODULE,
         "fd_write",
@@ -72,11 +96,15 @@ pub fn add_to_linker<T: WasiState>(linker: &mut Linker<T>) -> Result<()> {
             let mut text = Vec::new();
             for i in 0..(count as u32).min(64) {
                 let at = (vectors as u32).wrapping_add(i * 8);
-                let (Some(pointer), Some(len)) = (read_u32(&mut caller, at), read_u32(&mut caller, at + 4)) else {
+                let (Some(pointer), Some(len)) =
+                    (read_u32(&mut caller, at), read_u32(&mut caller, at + 4))
+                else {
                     return FAULT;
                 };
                 let mut part = vec![0; len.min(1 << 16) as usize];
-                let Some(memory) = memory(&mut caller) else { return FAULT };
+                let Some(memory) = memory(&mut caller) else {
+                    return FAULT;
+                };
                 if memory.read(&caller, pointer as usize, &mut part).is_err() {
                     return FAULT;
                 }
@@ -88,7 +116,9 @@ pub fn add_to_linker<T: WasiState>(linker: &mut Linker<T>) -> Result<()> {
     )?;
     linker.func_wrap(MODULE, "sched_yield", || SUCCESS)?;
     linker.func_wrap(MODULE, "proc_exit", |code: i32| -> wasmtime::Result<()> {
-        Err(wasmtime::Error::msg(format!("the module exited with {code}")))
+        Err(wasmtime::Error::msg(format!(
+            "the module exited with {code}"
+        )))
     })?;
     Ok(())
 }

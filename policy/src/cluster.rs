@@ -20,7 +20,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The host's wall clock.
 pub fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(0))
 }
 
@@ -34,22 +36,27 @@ pub fn list_states(lane: &Lane, now: Timestamp) -> Vec<GatewayState> {
         "field_selector": null,
         "field_masks": field_masks(),
     });
-    let items = call("list_resources_by_namespace", &request)
-        .and_then(|list| match list.get("items") {
+    let items =
+        call("list_resources_by_namespace", &request).and_then(|list| match list.get("items") {
             Some(Value::Array(items)) => Ok(items.clone()),
             _ => Err("the host's answer has no items".to_owned()),
         });
     lane.gateways
         .iter()
         .map(|g| {
-            let verdict = items.as_ref().map_err(|e| Unknown::Missing(e.clone())).and_then(|items| {
-                let name = config_map_name(&g.id);
-                items
-                    .iter()
-                    .find(|i| i.pointer("/metadata/name").and_then(Value::as_str) == Some(&name))
-                    .ok_or_else(|| not_found(lane, &g.id))
-                    .and_then(verdict_of)
-            });
+            let verdict = items
+                .as_ref()
+                .map_err(|e| Unknown::Missing(e.clone()))
+                .and_then(|items| {
+                    let name = config_map_name(&g.id);
+                    items
+                        .iter()
+                        .find(|i| {
+                            i.pointer("/metadata/name").and_then(Value::as_str) == Some(&name)
+                        })
+                        .ok_or_else(|| not_found(lane, &g.id))
+                        .and_then(verdict_of)
+                });
             GatewayState::of(&g.id, &g.az, verdict, lane.max_state_age.0, now)
         })
         .collect()
@@ -66,7 +73,13 @@ pub fn get_state(lane: &Lane, id: &str, az: &str, now: Timestamp) -> GatewayStat
         "field_masks": field_masks(),
     });
     let verdict = call("get_resource", &request)
-        .map_err(|e| if e.contains("annot find") || e.contains("not found") { not_found(lane, id) } else { Unknown::Missing(e) })
+        .map_err(|e| {
+            if e.contains("annot find") || e.contains("not found") {
+                not_found(lane, id)
+            } else {
+                Unknown::Missing(e)
+            }
+        })
         .and_then(|object| verdict_of(&object));
     GatewayState::of(id, az, verdict, lane.max_state_age.0, now)
 }

@@ -23,8 +23,18 @@ pub struct Decision {
     unknown: bool,
 }
 
-pub fn decide(settings: &Settings, change: &Change, gateways: &[GatewayState], now: Timestamp) -> Decision {
-    let lane = LaneState::of(gateways, change.target.az.as_deref(), change.lane.declared(), now);
+pub fn decide(
+    settings: &Settings,
+    change: &Change,
+    gateways: &[GatewayState],
+    now: Timestamp,
+) -> Decision {
+    let lane = LaneState::of(
+        gateways,
+        change.target.az.as_deref(),
+        change.lane.declared(),
+        now,
+    );
     let of = |wanted| {
         rules::check(change, &lane)
             .into_iter()
@@ -49,13 +59,29 @@ pub fn read_again(decision: &Decision, change: &Change, gateways: &[GatewayState
     let mut questioned: Vec<&GatewayState> = gateways
         .iter()
         .filter(serves)
-        .filter(|g| if rejects { decision.unknown && g.verdict.is_err() } else { true })
+        .filter(|g| {
+            if rejects {
+                decision.unknown && g.verdict.is_err()
+            } else {
+                true
+            }
+        })
         .collect();
     // A few times the minimum: cheaper in code than a sort, and there are 16 at most.
-    let observed = |g: &GatewayState| g.verdict.as_ref().map_or(i64::MIN, |v| v.observed_at.millis());
+    let observed = |g: &GatewayState| {
+        g.verdict
+            .as_ref()
+            .map_or(i64::MIN, |v| v.observed_at.millis())
+    };
     let mut oldest = Vec::new();
     while oldest.len() < MOST_READ_AGAIN {
-        let Some((i, _)) = questioned.iter().enumerate().min_by_key(|(_, g)| observed(g)) else { break };
+        let Some((i, _)) = questioned
+            .iter()
+            .enumerate()
+            .min_by_key(|(_, g)| observed(g))
+        else {
+            break;
+        };
         oldest.push(questioned.swap_remove(i).id.clone());
     }
     oldest

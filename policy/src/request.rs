@@ -33,10 +33,14 @@ impl Request {
         let text = |path: &str| match value.pointer(path) {
             None | Some(Value::Null) => Ok(String::new()),
             Some(Value::String(text)) => Ok(text.clone()),
-            Some(_) => Err(format!("request{}: is not a string", path.replace('/', "."))),
+            Some(_) => Err(format!(
+                "request{}: is not a string",
+                path.replace('/', ".")
+            )),
         };
         let (group, kind) = (text("/kind/group")?, text("/kind/kind")?);
-        let (sub_resource, name, namespace) = (text("/subResource")?, text("/name")?, text("/namespace")?);
+        let (sub_resource, name, namespace) =
+            (text("/subResource")?, text("/name")?, text("/namespace")?);
         let operation = text("/operation")?;
         let mut take = |key: &str| value.get_mut(key).map(Value::take).unwrap_or_default();
         Ok(Self {
@@ -78,7 +82,8 @@ pub fn parse(payload: &[u8]) -> Result<Input, String> {
         settings: &'a RawValue,
         request: Value,
     }
-    let payload: Payload = gate::parse::json(payload).map_err(|e| format!("admission request: {e}"))?;
+    let payload: Payload =
+        gate::parse::json(payload).map_err(|e| format!("admission request: {e}"))?;
     Ok(Input {
         settings: Settings::parse(payload.settings.get().as_bytes()).map_err(|e| e.to_string())?,
         request: Request::read(payload.request)?,
@@ -133,7 +138,10 @@ mod tests {
     #[case("{}", "missing field `settings`")]
     #[case(r#"[]"#, "admission request: ")]
     #[case(r#"{"settings":{},"request":{}}"#, "settings: missing field `lanes`")]
-    #[case(r#"{"request":{"operation":7},"settings":{}}"#, "settings: missing field `lanes`")]
+    #[case(
+        r#"{"request":{"operation":7},"settings":{}}"#,
+        "settings: missing field `lanes`"
+    )]
     fn names_what_is_wrong(#[case] payload: &str, #[case] expected: &str) {
         let e = parse(payload.as_bytes()).err().unwrap();
         assert!(e.contains(expected), "{e}");

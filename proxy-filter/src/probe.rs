@@ -85,7 +85,13 @@ fn slice(by: &SliceBy) -> (Slice, bool) {
     let authority = host::header(MapType::HttpRequestHeaders, b":authority");
     let canary = by.authority.iter().flatten();
     match authority {
-        Some(a) if canary.into_iter().any(|c| a.eq_ignore_ascii_case(c.as_bytes())) => (Slice::Canary, true),
+        Some(a)
+            if canary
+                .into_iter()
+                .any(|c| a.eq_ignore_ascii_case(c.as_bytes())) =>
+        {
+            (Slice::Canary, true)
+        }
         Some(_) => (Slice::Stable, true),
         None => (Slice::Stable, false),
     }
@@ -123,7 +129,8 @@ impl Stream {
         self.status = status();
         if self.status != Some(SWITCHING_PROTOCOLS) {
             self.latency_us = self.begun.map(|begun| {
-                u64::try_from(host::instant().saturating_duration_since(begun).as_micros()).unwrap_or(u64::MAX)
+                u64::try_from(host::instant().saturating_duration_since(begun).as_micros())
+                    .unwrap_or(u64::MAX)
             });
         }
     }
@@ -131,7 +138,12 @@ impl Stream {
     pub fn log(&mut self, by: &SliceBy) {
         let slice = self.slice.unwrap_or((Slice::Stable, false));
         let sample = classify(self.status, host::response_code_details);
-        record(slice, with_grpc(by, sample), self.latency_us, Latency::Headers);
+        record(
+            slice,
+            with_grpc(by, sample),
+            self.latency_us,
+            Latency::Headers,
+        );
     }
 }
 
@@ -164,8 +176,14 @@ pub fn tick(config: &Config, now: Timestamp) {
         }
         w.bucket = Some(running);
         while let Some(bucket) = w.kept.first() {
-            if !w.slot.add(w.vm, w.latency, bucket, running, now, config.windows.tick_s) {
-                host::log(host::Level::Warn, "a worker's slot could not be written; its counts are kept");
+            if !w
+                .slot
+                .add(w.vm, w.latency, bucket, running, now, config.windows.tick_s)
+            {
+                host::log(
+                    host::Level::Warn,
+                    "a worker's slot could not be written; its counts are kept",
+                );
                 return;
             }
             w.kept.remove(0);

@@ -56,7 +56,9 @@ impl Context for Root {
                 .and_then(|s| parse_status(&s)),
             body: host::buffer(BufferType::HttpCallResponseBody, body),
         };
-        self.holder.borrow_mut().reply(token, &reply, config, host::now());
+        self.holder
+            .borrow_mut()
+            .reply(token, &reply, config, host::now());
     }
 }
 
@@ -121,7 +123,9 @@ impl Context for Stream {}
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
-        let Some(config) = &self.config else { return Action::Continue };
+        let Some(config) = &self.config else {
+            return Action::Continue;
+        };
         if config.role.serves() {
             let next = self.endpoint.request_headers(config, end_of_stream);
             if next == Next::Hold {
@@ -149,7 +153,8 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
-        let measured = self.config.as_ref().is_some_and(|c| c.role.probes()) && !self.endpoint.is_ours();
+        let measured =
+            self.config.as_ref().is_some_and(|c| c.role.probes()) && !self.endpoint.is_ours();
         if measured {
             self.probe.response_headers();
         }
@@ -158,7 +163,11 @@ impl HttpContext for Stream {
 
     fn on_log(&mut self) {
         let Some(config) = &self.config else { return };
-        if let Some(by) = config.slice.as_ref().filter(|_| config.role.probes() && !self.endpoint.is_ours()) {
+        if let Some(by) = config
+            .slice
+            .as_ref()
+            .filter(|_| config.role.probes() && !self.endpoint.is_ours())
+        {
             self.probe.log(by);
         }
     }

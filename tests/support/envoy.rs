@@ -39,7 +39,11 @@ pub const TOKENS: [(&str, &str); 4] = [
 ];
 
 pub fn token(name: &str) -> &'static str {
-    TOKENS.iter().find(|t| t.0 == name).expect("a token of that name").1
+    TOKENS
+        .iter()
+        .find(|t| t.0 == name)
+        .expect("a token of that name")
+        .1
 }
 
 /// An answer of a server.
@@ -61,9 +65,13 @@ impl Envoy {
     pub fn start(setup: &Setup) -> Self {
         let binary = root(".tools/envoy");
         assert!(binary.exists(), "no Envoy: run `scripts/setup.sh envoy`");
-        let (vip, management, admin) =
-            (crate::servers::free_port(), crate::servers::free_port(), crate::servers::free_port());
-        let text = fs::read_to_string(root("deploy/envoy").join(setup.configuration)).expect("the configuration");
+        let (vip, management, admin) = (
+            crate::servers::free_port(),
+            crate::servers::free_port(),
+            crate::servers::free_port(),
+        );
+        let text = fs::read_to_string(root("deploy/envoy").join(setup.configuration))
+            .expect("the configuration");
         let mut config: Value = serde_yaml_ng::from_str(&text).expect("YAML");
         // Anchors of YAML are resolved by now; the merge keys of it are not used.
         patch(&mut config, setup, vip, management, admin);
@@ -75,7 +83,12 @@ impl Envoy {
         let child = Command::new(&binary)
             .arg("-c")
             .arg(&file)
-            .args(["--concurrency", &setup.workers.to_string(), "--use-dynamic-base-id", "--log-path"])
+            .args([
+                "--concurrency",
+                &setup.workers.to_string(),
+                "--use-dynamic-base-id",
+                "--log-path",
+            ])
             .arg(&log)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -86,10 +99,19 @@ impl Envoy {
             .timeout_global(Some(Duration::from_secs(20)))
             .build()
             .new_agent();
-        let mut envoy = Self { child, vip, management, log, agent };
+        let mut envoy = Self {
+            child,
+            vip,
+            management,
+            log,
+            agent,
+        };
         let begun = Instant::now();
         loop {
-            let ready = envoy.agent.get(format!("http://127.0.0.1:{admin}/ready")).call();
+            let ready = envoy
+                .agent
+                .get(format!("http://127.0.0.1:{admin}/ready"))
+                .call();
             if ready.is_ok_and(|r| r.status() == 200) {
                 return envoy;
             }
@@ -103,14 +125,30 @@ impl Envoy {
         }
     }
 
+    pub fn whole_log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// The last lines of Envoy's log.
     pub fn log(&self) -> String {
-        let log = fs::read_to_string(&self.log).unwrap_or_default();
-        log.lines().rev().take(40).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n")
+        let log = self.whole_log();
+        log.lines()
+            .rev()
+            .take(40)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     /// One request on the VIP, for the canary or for stable. The status; 0 where there was no answer.
     pub fn send(&self, canary: bool, path: &str) -> u16 {
-        let host = if canary { "canary.gw.example.com" } else { "gw.example.com" };
+        let host = if canary {
+            "canary.gw.example.com"
+        } else {
+            "gw.example.com"
+        };
         self.agent
             .get(format!("http://127.0.0.1:{}{path}", self.vip))
             .header("host", host)
@@ -125,20 +163,28 @@ impl Envoy {
     pub fn send_all(&self, requests: &[(bool, String)]) {
         thread::scope(|scope| {
             for part in requests.chunks(requests.len().div_ceil(8)) {
-                scope.spawn(move || part.iter().for_each(|(canary, path)| {
-                    self.send(*canary, path);
-                }));
+                scope.spawn(move || {
+                    part.iter().for_each(|(canary, path)| {
+                        self.send(*canary, path);
+                    })
+                });
             }
         });
     }
 
     pub fn get(&self, path: &str, as_: &str) -> Answer {
-        let request = self.agent.get(self.url(path)).header("authorization", format!("Bearer {}", token(as_)));
+        let request = self
+            .agent
+            .get(self.url(path))
+            .header("authorization", format!("Bearer {}", token(as_)));
         answer(request.call())
     }
 
     pub fn put(&self, path: &str, as_: &str, body: &Value) -> Answer {
-        let request = self.agent.put(self.url(path)).header("authorization", format!("Bearer {}", token(as_)));
+        let request = self
+            .agent
+            .put(self.url(path))
+            .header("authorization", format!("Bearer {}", token(as_)));
         answer(request.send(body.to_string()))
     }
 
@@ -177,7 +223,10 @@ pub fn answer(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> 
             status: r.status().as_u16(),
             body: r.body_mut().read_to_string().unwrap_or_default(),
         },
-        Err(e) => Answer { status: 0, body: e.to_string() },
+        Err(e) => Answer {
+            status: 0,
+            body: e.to_string(),
+        },
     }
 }
 
@@ -190,17 +239,28 @@ impl Drop for Envoy {
 
 fn patch(config: &mut Value, setup: &Setup, vip: u16, management: u16, admin: u16) {
     set_port(&mut config["admin"]["address"], admin);
-    for listener in config["static_resources"]["listeners"].as_array_mut().expect("listeners") {
-        let port = if listener["name"] == "vip" { vip } else { management };
+    for listener in config["static_resources"]["listeners"]
+        .as_array_mut()
+        .expect("listeners")
+    {
+        let port = if listener["name"] == "vip" {
+            vip
+        } else {
+            management
+        };
         set_port(&mut listener["address"], port);
     }
-    for cluster in config["static_resources"]["clusters"].as_array_mut().expect("clusters") {
+    for cluster in config["static_resources"]["clusters"]
+        .as_array_mut()
+        .expect("clusters")
+    {
         let port = match cluster["name"].as_str() {
             Some("canary") => setup.canary_port,
             Some("stable") => setup.stable_port,
             _ => setup.api_port,
         };
-        let endpoint = &mut cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"];
+        let endpoint =
+            &mut cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"];
         set_port(&mut endpoint["address"], port);
     }
     plugins(config, &mut |plugin| {
@@ -217,7 +277,11 @@ fn patch(config: &mut Value, setup: &Setup, vip: u16, management: u16, admin: u1
             }
         }
         plugin["configuration"]["value"] = inner.to_string().into();
-        let wasm: &Path = if endpoint { &setup.endpoint_wasm } else { &root("dist/proxy-filter.wasm") };
+        let wasm: &Path = if endpoint {
+            &setup.endpoint_wasm
+        } else {
+            &root("dist/proxy-filter.wasm")
+        };
         let wasm = fs::canonicalize(wasm).expect("the module; run `make wasm` first");
         plugin["vm_config"]["code"]["local"]["filename"] = wasm.display().to_string().into();
     });

@@ -1,16 +1,99 @@
 //! Real servers on loopback: upstreams and an API server.
+//!
+//! Plain HTTP/1.1 with keep-alive, a thread a connection; they never close a
+//! connection that the proxy may be about to use.
 
 use harness::cluster::Cluster;
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
-use tiny_http::{Header, Response, Server};
 
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").port()
+}
+
+struct Request {
+    method: String,
+    path: String,
+    content_type: String,
+    body: Vec<u8>,
+}
+
+fn serve(answer: impl Fn(Request) -> (u16, Vec<u8>) + Send + Sync + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a server");
+    let port = listener.local_addr().expect("its address").port();
+    let answer = Arc::new(answer);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let answer = Arc::clone(&answer);
+            thread::spawn(move || {
+                let _ = connection(stream, &*answer);
+            });
+        }
+    });
+    port
+}
+
+fn connection(
+    stream: TcpStream,
+    answer: &dyn Fn(Request) -> (u16, Vec<u8>),
+) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut writer = stream.try_clone()?;
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        let mut words = line.split_whitespace().map(str::to_owned);
+        let (method, path) = (
+            words.next().unwrap_or_default(),
+            words.next().unwrap_or_default(),
+        );
+        let (mut length, mut chunked, mut content_type) = (0, false, String::new());
+        loop {
+            let mut header = Vec::new();
+            reader.read_until(b'\n', &mut header)?;
+            let header = String::from_utf8_lossy(&header).trim().to_owned();
+            let Some((name, value)) = header.split_once(':') else {
+                break;
+            };
+            match name.to_ascii_lowercase().as_str() {
+                "content-length" => length = value.trim().parse().unwrap_or(0),
+                "transfer-encoding" => chunked = value.trim() == "chunked",
+                "content-type" => content_type = value.trim().to_owned(),
+                _ => {}
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body)?;
+        while chunked {
+            let mut size = String::new();
+            reader.read_line(&mut size)?;
+            let size = usize::from_str_radix(size.trim(), 16).unwrap_or(0);
+            let mut chunk = vec![0; size + 2];
+            reader.read_exact(&mut chunk)?;
+            body.extend(&chunk[..size]);
+            chunked = size > 0;
+        }
+        let (status, body) = answer(Request {
+            method,
+            path,
+            content_type,
+            body,
+        });
+        write!(
+            writer,
+            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        )?;
+        writer.write_all(&body)?;
+    }
 }
 
 /// An upstream that answers as the path asks: `/STATUS/MS`.
@@ -22,24 +105,18 @@ pub struct Upstream {
 
 impl Upstream {
     pub fn start() -> Self {
-        let server = Arc::new(Server::http("127.0.0.1:0").expect("an upstream"));
-        let port = server.server_addr().to_ip().expect("an address").port();
         let took_ms = Arc::new(Mutex::new(Vec::new()));
-        for _ in 0..16 {
-            let (server, took) = (Arc::clone(&server), Arc::clone(&took_ms));
-            thread::spawn(move || {
-                for request in server.incoming_requests() {
-                    let begun = Instant::now();
-                    let mut parts = request.url().trim_matches('/').split('/');
-                    let status: u16 = parts.next().and_then(|s| s.parse().ok()).unwrap_or(200);
-                    let ms: u64 = parts.next().and_then(|s| s.parse().ok()).unwrap_or(0);
-                    thread::sleep(Duration::from_millis(ms));
-                    let took_here = begun.elapsed().as_secs_f64() * 1000.0;
-                    let _ = request.respond(Response::from_string("ok").with_status_code(status));
-                    took.lock().unwrap_or_else(PoisonError::into_inner).push(took_here);
-                }
-            });
-        }
+        let took = Arc::clone(&took_ms);
+        let port = serve(move |request| {
+            let begun = Instant::now();
+            let mut parts = request.path.trim_matches('/').split('/');
+            let status: u16 = parts.next().and_then(|s| s.parse().ok()).unwrap_or(200);
+            let ms: u64 = parts.next().and_then(|s| s.parse().ok()).unwrap_or(0);
+            thread::sleep(Duration::from_millis(ms));
+            let mut took = took.lock().unwrap_or_else(PoisonError::into_inner);
+            took.push(begun.elapsed().as_secs_f64() * 1000.0);
+            (status, b"ok".to_vec())
+        });
         Self { port, took_ms }
     }
 }
@@ -52,31 +129,16 @@ pub struct ApiServer {
 
 impl ApiServer {
     pub fn start() -> Self {
-        let server = Server::http("127.0.0.1:0").expect("an API server");
-        let port = server.server_addr().to_ip().expect("an address").port();
         let cluster = Arc::new(Mutex::new(Cluster::default()));
         let shared = Arc::clone(&cluster);
-        thread::spawn(move || {
-            for mut request in server.incoming_requests() {
-                let mut body = Vec::new();
-                let _ = request.as_reader().read_to_end(&mut body);
-                let content_type = request
-                    .headers()
-                    .iter()
-                    .find(|h| h.field.equiv("content-type"))
-                    .map(|h| h.value.to_string())
-                    .unwrap_or_default();
-                let (method, url) = (request.method().to_string(), request.url().to_owned());
-                let answer = shared
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .http(&method, &url, &content_type, &body);
-                let json = Header::from_bytes("content-type", "application/json").expect("a header");
-                let response = Response::from_string(answer.body.to_string())
-                    .with_status_code(answer.status)
-                    .with_header(json);
-                let _ = request.respond(response);
-            }
+        let port = serve(move |r| {
+            let answer = shared.lock().unwrap_or_else(PoisonError::into_inner).http(
+                &r.method,
+                &r.path,
+                &r.content_type,
+                &r.body,
+            );
+            (answer.status, answer.body.to_string().into_bytes())
         });
         Self { port, cluster }
     }

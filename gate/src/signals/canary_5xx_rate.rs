@@ -50,7 +50,11 @@ pub fn evaluate(
     };
 
     // A poll that fails starts the look-back anew: nothing passes at it.
-    let pass_start = if fails.is_some() { end } else { horizons.pass_start() };
+    let pass_start = if fails.is_some() {
+        end
+    } else {
+        horizons.pass_start()
+    };
     let passes_from = look_backs(end, pass_start).find(|&from| {
         let (n, k) = window.requests_and_errors(Slice::Canary, from, end);
         passes(n, k, limits)
@@ -223,7 +227,10 @@ mod tests {
     fn window(canary: &[(u64, u64)]) -> Window {
         let mut w = Window::default();
         for (i, &(requests, errors)) in canary.iter().enumerate() {
-            let mut b = Bucket { index: i as u64, ..Bucket::default() };
+            let mut b = Bucket {
+                index: i as u64,
+                ..Bucket::default()
+            };
             b.canary.requests = requests;
             b.canary.errors = errors;
             w.add(&b);
@@ -251,7 +258,11 @@ mod tests {
     fn four_hundred_and_fifty_nine_clean_requests_pass() {
         for (n, passes) in [(458, false), (459, true)] {
             let w = window(&[(n - 4, 0), (1, 0), (1, 0), (1, 0), (1, 0)]);
-            assert_eq!(judge(&w, 5, Judge::MultiHorizon).passes_from.is_some(), passes, "{n}");
+            assert_eq!(
+                judge(&w, 5, Judge::MultiHorizon).passes_from.is_some(),
+                passes,
+                "{n}"
+            );
         }
     }
 

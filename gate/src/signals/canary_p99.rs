@@ -13,7 +13,12 @@ use crate::threshold::Thresholds;
 use crate::window::{Counts, Window};
 
 /// Judges the buckets before `end`.
-pub fn evaluate(window: &Window, end: u64, horizons: &Horizons, limits: &Thresholds) -> PollReading {
+pub fn evaluate(
+    window: &Window,
+    end: u64,
+    horizons: &Horizons,
+    limits: &Thresholds,
+) -> PollReading {
     let start = horizons.fail_start();
     let fails = regression(
         window,
@@ -31,7 +36,11 @@ pub fn evaluate(window: &Window, end: u64, horizons: &Horizons, limits: &Thresho
     })
     .or_else(|| over_limit(window, end, start, limits));
 
-    let pass_start = if fails.is_some() { end } else { horizons.pass_start() };
+    let pass_start = if fails.is_some() {
+        end
+    } else {
+        horizons.pass_start()
+    };
     let passes_from = look_backs(end, pass_start).find(|&from| {
         passes(
             &window.sum(Slice::Canary, from, end),
@@ -51,7 +60,10 @@ pub fn evaluate(window: &Window, end: u64, horizons: &Horizons, limits: &Thresho
         waiting: if missing > 0 {
             format!("{missing} more samples are needed to judge p99")
         } else if end.saturating_sub(pass_start) < t::WINDOW_BUCKETS {
-            format!("fewer than {} complete buckets since the last start", t::WINDOW_BUCKETS)
+            format!(
+                "fewer than {} complete buckets since the last start",
+                t::WINDOW_BUCKETS
+            )
         } else {
             format!(
                 "no look-back has p99 at or below {} ms and within {} of stable",
@@ -108,7 +120,9 @@ fn over_limit(window: &Window, end: u64, start: u64, limits: &Thresholds) -> Opt
         if !enough(&canary) {
             return None;
         }
-        *low = canary.latencies.lower_bound(t::P99, t::P99_SHORT_CANARY_LEVEL)?;
+        *low = canary
+            .latencies
+            .lower_bound(t::P99, t::P99_SHORT_CANARY_LEVEL)?;
         if *low <= limits.canary_p99_ms {
             return None;
         }
@@ -143,11 +157,18 @@ mod tests {
     fn window(buckets: u64, n: u64, canary_ms: u64, stable_ms: u64) -> Window {
         let mut w = Window::default();
         for index in 0..buckets {
-            let mut b = Bucket { index, ..Bucket::default() };
+            let mut b = Bucket {
+                index,
+                ..Bucket::default()
+            };
             for i in 0..n {
                 let slow = i % 50 == 0;
-                b.canary.latencies.record(1000 * if slow { canary_ms } else { 50 });
-                b.stable.latencies.record(1000 * if slow { stable_ms } else { 50 });
+                b.canary
+                    .latencies
+                    .record(1000 * if slow { canary_ms } else { 50 });
+                b.stable
+                    .latencies
+                    .record(1000 * if slow { stable_ms } else { 50 });
             }
             w.add(&b);
         }
@@ -180,7 +201,10 @@ mod tests {
 
     #[test]
     fn says_how_many_samples_are_missing() {
-        assert_eq!(judge(&window(2, 50, 100, 100), 2).requests_needed, Some(200));
+        assert_eq!(
+            judge(&window(2, 50, 100, 100), 2).requests_needed,
+            Some(200)
+        );
     }
 
     #[test]

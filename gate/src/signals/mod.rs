@@ -101,7 +101,10 @@ pub struct Horizons {
 
 impl Horizons {
     pub fn new(begin: u64) -> Self {
-        Self { begin, ..Self::default() }
+        Self {
+            begin,
+            ..Self::default()
+        }
     }
 
     /// First bucket that a failing horizon may reach.

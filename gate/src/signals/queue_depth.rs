@@ -20,7 +20,9 @@ pub fn evaluate(depth: Option<u64>, at_weight: Option<u64>, limits: &Thresholds)
             ),
         )
         .with(d as f64, limit as f64),
-        Some(d) => Reading::new(Outcome::Pass, format!("{d} jobs pending")).with(d as f64, limit as f64),
+        Some(d) => {
+            Reading::new(Outcome::Pass, format!("{d} jobs pending")).with(d as f64, limit as f64)
+        }
     }
 }
 
@@ -35,7 +37,14 @@ mod tests {
     #[case(Some(13), Some(13), Outcome::Pass)]
     #[case(Some(13), Some(12), Outcome::Fail)]
     #[case(Some(13), None, Outcome::Fail)]
-    fn table(#[case] depth: Option<u64>, #[case] at_weight: Option<u64>, #[case] expected: Outcome) {
-        assert_eq!(evaluate(depth, at_weight, &Thresholds::default()).outcome, expected);
+    fn table(
+        #[case] depth: Option<u64>,
+        #[case] at_weight: Option<u64>,
+        #[case] expected: Outcome,
+    ) {
+        assert_eq!(
+            evaluate(depth, at_weight, &Thresholds::default()).outcome,
+            expected
+        );
     }
 }

@@ -29,7 +29,11 @@ mod tests {
     #[case(Some("a"), Some("a"), Outcome::Pass)]
     #[case(Some("a"), Some("b"), Outcome::Fail)]
     #[case(Some("a"), None, Outcome::Fail)]
-    fn table(#[case] expected: Option<&str>, #[case] actual: Option<&str>, #[case] outcome: Outcome) {
+    fn table(
+        #[case] expected: Option<&str>,
+        #[case] actual: Option<&str>,
+        #[case] outcome: Outcome,
+    ) {
         assert_eq!(evaluate(expected, actual).outcome, outcome);
     }
 }

@@ -30,11 +30,14 @@ impl WasiState for State {
     fn count(&mut self, _: &'static str) {}
 }
 
+/// `__guest_call`: lengths of operation and message to success.
+type GuestCall = TypedFunc<(i32, i32), i32>;
+
 pub struct Provider {
     clock: Clock,
     engine: Engine,
     instance_pre: InstancePre<State>,
-    running: Option<(Store<State>, TypedFunc<(i32, i32), i32>)>,
+    running: Option<(Store<State>, GuestCall)>,
 }
 
 impl Provider {
@@ -43,13 +46,24 @@ impl Provider {
         wasi::add_to_linker(&mut linker)?;
         add_wapc(&mut linker)?;
         let instance_pre = linker.instantiate_pre(module)?;
-        Ok(Self { clock, engine: engine.clone(), instance_pre, running: None })
+        Ok(Self {
+            clock,
+            engine: engine.clone(),
+            instance_pre,
+            running: None,
+        })
     }
 }
 
 impl WebAssemblyEngineProvider for Provider {
     fn init(&mut self, host: Arc<ModuleState>) -> Result<(), BoxError> {
-        let mut store = Store::new(&self.engine, State { clock: self.clock.clone(), host: Some(host) });
+        let mut store = Store::new(
+            &self.engine,
+            State {
+                clock: self.clock.clone(),
+                host: Some(host),
+            },
+        );
         let instance = self.instance_pre.instantiate(&mut store)?;
         for start in wapc_functions::REQUIRED_STARTS {
             if instance.get_export(&mut store, start).is_some() {
@@ -97,7 +111,11 @@ fn put(caller: &mut Caller<'_, State>, at: i32, bytes: &[u8]) -> wasmtime::Resul
 }
 
 fn host(caller: &Caller<'_, State>) -> wasmtime::Result<Arc<ModuleState>> {
-    caller.data().host.clone().ok_or_else(|| wasmtime::Error::msg("no host"))
+    caller
+        .data()
+        .host
+        .clone()
+        .ok_or_else(|| wasmtime::Error::msg("no host"))
 }
 
 /// The functions of the waPC protocol.
@@ -126,10 +144,20 @@ fn add_wapc(linker: &mut Linker<State>) -> Result<()> {
         HOST_NAMESPACE,
         wapc_functions::HOST_CALL,
         |mut c: Caller<'_, State>,
-         bd: i32, bd_len: i32, ns: i32, ns_len: i32, op: i32, op_len: i32, at: i32, len: i32|
+         bd: i32,
+         bd_len: i32,
+         ns: i32,
+         ns_len: i32,
+         op: i32,
+         op_len: i32,
+         at: i32,
+         len: i32|
          -> wasmtime::Result<i32> {
-            let (binding, namespace, operation) =
-                (text(&mut c, bd, bd_len)?, text(&mut c, ns, ns_len)?, text(&mut c, op, op_len)?);
+            let (binding, namespace, operation) = (
+                text(&mut c, bd, bd_len)?,
+                text(&mut c, ns, ns_len)?,
+                text(&mut c, op, op_len)?,
+            );
             let payload = bytes(&mut c, at, len)?;
             host(&c)?
                 .do_host_call(&binding, &namespace, &operation, &payload)
@@ -150,7 +178,9 @@ fn add_wapc(linker: &mut Linker<State>) -> Result<()> {
     linker.func_wrap(
         HOST_NAMESPACE,
         wapc_functions::HOST_RESPONSE_LEN_FN,
-        |c: Caller<'_, State>| -> wasmtime::Result<i32> { Ok(i32::try_from(host(&c)?.host_response_len())?) },
+        |c: Caller<'_, State>| -> wasmtime::Result<i32> {
+            Ok(i32::try_from(host(&c)?.host_response_len())?)
+        },
     )?;
     linker.func_wrap(
         HOST_NAMESPACE,
@@ -184,7 +214,9 @@ fn add_wapc(linker: &mut Linker<State>) -> Result<()> {
         HOST_NAMESPACE,
         wapc_functions::HOST_ERROR_LEN_FN,
         |c: Caller<'_, State>| -> wasmtime::Result<i32> {
-            Ok(i32::try_from(host(&c)?.get_host_error().map_or(0, |e| e.len()))?)
+            Ok(i32::try_from(
+                host(&c)?.get_host_error().map_or(0, |e| e.len()),
+            )?)
         },
     )?;
     Ok(())

@@ -33,11 +33,15 @@ fn write_u32(c: &mut C, at: u32, value: u32) -> bool {
 
 /// Hands bytes to the module, in memory that it allocates for them.
 fn give(c: &mut C, bytes: &[u8], data: u32, size: u32) -> u32 {
-    let Some(allocate) = c.data().allocate.clone() else { return INTERNAL_FAILURE };
+    let Some(allocate) = c.data().allocate.clone() else {
+        return INTERNAL_FAILURE;
+    };
     let at = if bytes.is_empty() {
         0
     } else {
-        let Ok(at) = allocate.call(&mut *c, bytes.len() as u32) else { return INTERNAL_FAILURE };
+        let Ok(at) = allocate.call(&mut *c, bytes.len() as u32) else {
+            return INTERNAL_FAILURE;
+        };
         let written = memory(c).is_some_and(|m| m.write(&mut *c, at as usize, bytes).is_ok());
         if at == 0 || !written {
             return INVALID_MEMORY_ACCESS;
@@ -124,32 +128,54 @@ pub(super) fn add_to_linker(linker: &mut Linker<VmState>) -> Result<()> {
 }
 
 fn add_used(linker: &mut Linker<VmState>) -> Result<()> {
-    linker.func_wrap("env", "proxy_log", |mut c: C, level: u32, at: u32, len: u32| {
-        c.data_mut().count("proxy_log");
-        let text = read(&mut c, at, len).unwrap_or_default();
-        let level = ["trace", "debug", "info", "warn", "error", "critical"].get(level as usize).unwrap_or(&"?");
-        let line = format!("{level}: {}", String::from_utf8_lossy(&text));
-        c.data_mut().log.push(line);
-        OK
-    })?;
-    linker.func_wrap("env", "proxy_get_current_time_nanoseconds", |mut c: C, at: u32| {
-        c.data_mut().count("proxy_get_current_time_nanoseconds");
-        let ns = c.data().clock.wall_ns();
-        let written = memory(&mut c).is_some_and(|m| m.write(&mut c, at as usize, &ns.to_le_bytes()).is_ok());
-        if written { OK } else { INVALID_MEMORY_ACCESS }
-    })?;
-    linker.func_wrap("env", "proxy_set_tick_period_milliseconds", |mut c: C, period: u32| {
-        c.data_mut().count("proxy_set_tick_period_milliseconds");
-        c.data_mut().tick_ms = (period > 0).then_some(period);
-        OK
-    })?;
+    linker.func_wrap(
+        "env",
+        "proxy_log",
+        |mut c: C, level: u32, at: u32, len: u32| {
+            c.data_mut().count("proxy_log");
+            let text = read(&mut c, at, len).unwrap_or_default();
+            let level = ["trace", "debug", "info", "warn", "error", "critical"]
+                .get(level as usize)
+                .unwrap_or(&"?");
+            let line = format!("{level}: {}", String::from_utf8_lossy(&text));
+            c.data_mut().log.push(line);
+            OK
+        },
+    )?;
+    linker.func_wrap(
+        "env",
+        "proxy_get_current_time_nanoseconds",
+        |mut c: C, at: u32| {
+            c.data_mut().count("proxy_get_current_time_nanoseconds");
+            let ns = c.data().clock.wall_ns();
+            let written = memory(&mut c)
+                .is_some_and(|m| m.write(&mut c, at as usize, &ns.to_le_bytes()).is_ok());
+            if written {
+                OK
+            } else {
+                INVALID_MEMORY_ACCESS
+            }
+        },
+    )?;
+    linker.func_wrap(
+        "env",
+        "proxy_set_tick_period_milliseconds",
+        |mut c: C, period: u32| {
+            c.data_mut().count("proxy_set_tick_period_milliseconds");
+            c.data_mut().tick_ms = (period > 0).then_some(period);
+            OK
+        },
+    )?;
     linker.func_wrap(
         "env",
         "proxy_get_buffer_bytes",
         |mut c: C, kind: u32, start: u32, max: u32, data: u32, size: u32| {
             c.data_mut().count("proxy_get_buffer_bytes");
             let bytes = buffer(&mut c, kind).map(|b| {
-                b.into_iter().skip(start as usize).take(max as usize).collect::<Vec<u8>>()
+                b.into_iter()
+                    .skip(start as usize)
+                    .take(max as usize)
+                    .collect::<Vec<u8>>()
             });
             give_or(&mut c, bytes, data, size)
         },
@@ -159,26 +185,43 @@ fn add_used(linker: &mut Linker<VmState>) -> Result<()> {
         "proxy_get_header_map_value",
         |mut c: C, map: u32, at: u32, len: u32, data: u32, size: u32| {
             c.data_mut().count("proxy_get_header_map_value");
-            let Some(name) = read(&mut c, at, len) else { return INVALID_MEMORY_ACCESS };
+            let Some(name) = read(&mut c, at, len) else {
+                return INVALID_MEMORY_ACCESS;
+            };
             let value = header(&mut c, map, &name);
             give_or(&mut c, value, data, size)
         },
     )?;
-    linker.func_wrap("env", "proxy_get_property", |mut c: C, at: u32, len: u32, data: u32, size: u32| {
-        c.data_mut().count("proxy_get_property");
-        let Some(path) = read(&mut c, at, len) else { return INVALID_MEMORY_ACCESS };
-        let value = property(&mut c, &path);
-        give_or(&mut c, value, data, size)
-    })?;
+    linker.func_wrap(
+        "env",
+        "proxy_get_property",
+        |mut c: C, at: u32, len: u32, data: u32, size: u32| {
+            c.data_mut().count("proxy_get_property");
+            let Some(path) = read(&mut c, at, len) else {
+                return INVALID_MEMORY_ACCESS;
+            };
+            let value = property(&mut c, &path);
+            give_or(&mut c, value, data, size)
+        },
+    )?;
     linker.func_wrap(
         "env",
         "proxy_get_shared_data",
         |mut c: C, at: u32, len: u32, data: u32, size: u32, cas: u32| {
             c.data_mut().count("proxy_get_shared_data");
-            let Some(key) = read(&mut c, at, len) else { return INVALID_MEMORY_ACCESS };
-            let value = c.data().shared.lock().unwrap_or_else(PoisonError::into_inner).get(&key);
+            let Some(key) = read(&mut c, at, len) else {
+                return INVALID_MEMORY_ACCESS;
+            };
+            let value = c
+                .data()
+                .shared
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get(&key);
             match value {
-                Some((value, number)) if write_u32(&mut c, cas, number) => give(&mut c, &value, data, size),
+                Some((value, number)) if write_u32(&mut c, cas, number) => {
+                    give(&mut c, &value, data, size)
+                }
                 Some(_) => INVALID_MEMORY_ACCESS,
                 None => NOT_FOUND,
             }
@@ -192,20 +235,43 @@ fn add_used(linker: &mut Linker<VmState>) -> Result<()> {
             let (Some(key), Some(value)) = (read(&mut c, at, len), read(&mut c, data, size)) else {
                 return INVALID_MEMORY_ACCESS;
             };
-            let written = c.data().shared.lock().unwrap_or_else(PoisonError::into_inner).set(&key, &value, cas);
-            if written { OK } else { CAS_MISMATCH }
+            let written = c
+                .data()
+                .shared
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .set(&key, &value, cas);
+            if written {
+                OK
+            } else {
+                CAS_MISMATCH
+            }
         },
     )?;
     linker.func_wrap(
         "env",
         "proxy_send_local_response",
-        |mut c: C, status: u32, _: u32, _: u32, body: u32, body_len: u32, map: u32, map_len: u32, _: i32| {
+        |mut c: C,
+         status: u32,
+         _: u32,
+         _: u32,
+         body: u32,
+         body_len: u32,
+         map: u32,
+         map_len: u32,
+         _: i32| {
             c.data_mut().count("proxy_send_local_response");
-            let (Some(body), Some(map)) = (read(&mut c, body, body_len), read(&mut c, map, map_len)) else {
+            let (Some(body), Some(map)) =
+                (read(&mut c, body, body_len), read(&mut c, map, map_len))
+            else {
                 return INVALID_MEMORY_ACCESS;
             };
-            let Some(headers) = decode_map(&map) else { return BAD_ARGUMENT };
-            let Some(stream) = c.data_mut().stream() else { return BAD_ARGUMENT };
+            let Some(headers) = decode_map(&map) else {
+                return BAD_ARGUMENT;
+            };
+            let Some(stream) = c.data_mut().stream() else {
+                return BAD_ARGUMENT;
+            };
             stream.local = Some(Response {
                 status: u16::try_from(status).unwrap_or(0),
                 headers,
@@ -220,54 +286,102 @@ fn add_used(linker: &mut Linker<VmState>) -> Result<()> {
         "env",
         "proxy_http_call",
         |mut c: C,
-         cluster: u32, cluster_len: u32, map: u32, map_len: u32,
-         body: u32, body_len: u32, _: u32, _: u32, _timeout: u32, token: u32| {
+         cluster: u32,
+         cluster_len: u32,
+         map: u32,
+         map_len: u32,
+         body: u32,
+         body_len: u32,
+         _: u32,
+         _: u32,
+         _timeout: u32,
+         token: u32| {
             c.data_mut().count("proxy_http_call");
-            let (Some(cluster), Some(map), Some(body)) =
-                (read(&mut c, cluster, cluster_len), read(&mut c, map, map_len), read(&mut c, body, body_len))
-            else {
+            let (Some(cluster), Some(map), Some(body)) = (
+                read(&mut c, cluster, cluster_len),
+                read(&mut c, map, map_len),
+                read(&mut c, body, body_len),
+            ) else {
                 return INVALID_MEMORY_ACCESS;
             };
             let cluster = String::from_utf8_lossy(&cluster).into_owned();
-            let Some(headers) = decode_map(&map) else { return BAD_ARGUMENT };
-            let complete = [":method", ":path", ":authority"].iter().all(|h| find(&headers, h.as_bytes()).is_some());
+            let Some(headers) = decode_map(&map) else {
+                return BAD_ARGUMENT;
+            };
+            let complete = [":method", ":path", ":authority"]
+                .iter()
+                .all(|h| find(&headers, h.as_bytes()).is_some());
             if !complete || !c.data().clusters.contains(&cluster) {
                 return BAD_ARGUMENT;
             }
             let number = c.data().next_token;
             c.data_mut().next_token += 1;
-            c.data_mut().out.push(OutCall { token: number, cluster, headers, body, ..OutCall::default() });
-            if write_u32(&mut c, token, number) { OK } else { INVALID_MEMORY_ACCESS }
+            c.data_mut().out.push(OutCall {
+                token: number,
+                cluster,
+                headers,
+                body,
+                ..OutCall::default()
+            });
+            if write_u32(&mut c, token, number) {
+                OK
+            } else {
+                INVALID_MEMORY_ACCESS
+            }
         },
     )?;
-    linker.func_wrap("env", "proxy_set_effective_context", |mut c: C, context: u32| {
-        c.data_mut().count("proxy_set_effective_context");
-        // Root contexts have no stream; a context that is gone is an error.
-        if c.data().streams.contains_key(&context) {
-            c.data_mut().effective = Some(context);
-            OK
-        } else if context < 1 << 16 {
-            c.data_mut().effective = None;
-            OK
-        } else {
-            BAD_ARGUMENT
-        }
-    })?;
-    linker.func_wrap("env", "proxy_define_metric", |mut c: C, _kind: u32, at: u32, len: u32, id: u32| {
-        c.data_mut().count("proxy_define_metric");
-        let Some(name) = read(&mut c, at, len) else { return INVALID_MEMORY_ACCESS };
-        let number = c.data().metrics.len() as u32;
-        c.data_mut().metrics.push((String::from_utf8_lossy(&name).into_owned(), 0));
-        if write_u32(&mut c, id, number) { OK } else { INVALID_MEMORY_ACCESS }
-    })?;
-    linker.func_wrap("env", "proxy_record_metric", |mut c: C, id: u32, value: u64| {
-        c.data_mut().count("proxy_record_metric");
-        metric(&mut c, id, |m| *m = value as i64)
-    })?;
-    linker.func_wrap("env", "proxy_increment_metric", |mut c: C, id: u32, by: i64| {
-        c.data_mut().count("proxy_increment_metric");
-        metric(&mut c, id, |m| *m += by)
-    })?;
+    linker.func_wrap(
+        "env",
+        "proxy_set_effective_context",
+        |mut c: C, context: u32| {
+            c.data_mut().count("proxy_set_effective_context");
+            // Root contexts have no stream; a context that is gone is an error.
+            if c.data().streams.contains_key(&context) {
+                c.data_mut().effective = Some(context);
+                OK
+            } else if context < 1 << 16 {
+                c.data_mut().effective = None;
+                OK
+            } else {
+                BAD_ARGUMENT
+            }
+        },
+    )?;
+    linker.func_wrap(
+        "env",
+        "proxy_define_metric",
+        |mut c: C, _kind: u32, at: u32, len: u32, id: u32| {
+            c.data_mut().count("proxy_define_metric");
+            let Some(name) = read(&mut c, at, len) else {
+                return INVALID_MEMORY_ACCESS;
+            };
+            let number = c.data().metrics.len() as u32;
+            c.data_mut()
+                .metrics
+                .push((String::from_utf8_lossy(&name).into_owned(), 0));
+            if write_u32(&mut c, id, number) {
+                OK
+            } else {
+                INVALID_MEMORY_ACCESS
+            }
+        },
+    )?;
+    linker.func_wrap(
+        "env",
+        "proxy_record_metric",
+        |mut c: C, id: u32, value: u64| {
+            c.data_mut().count("proxy_record_metric");
+            metric(&mut c, id, |m| *m = value as i64)
+        },
+    )?;
+    linker.func_wrap(
+        "env",
+        "proxy_increment_metric",
+        |mut c: C, id: u32, by: i64| {
+            c.data_mut().count("proxy_increment_metric");
+            metric(&mut c, id, |m| *m += by)
+        },
+    )?;
     linker.func_wrap("env", "proxy_done", |mut c: C| {
         c.data_mut().count("proxy_done");
         OK

@@ -51,7 +51,12 @@ pub struct Response {
 
 impl Response {
     pub fn upstream(status: u16, duration_us: u64) -> Self {
-        Self { status, details: "via_upstream".into(), duration_us, ..Self::default() }
+        Self {
+            status,
+            details: "via_upstream".into(),
+            duration_us,
+            ..Self::default()
+        }
     }
 
     pub fn text(&self) -> String {

@@ -42,7 +42,8 @@ impl CompiledFilter {
     /// # Errors
     /// The file cannot be read or is no module.
     pub fn load(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).with_context(|| format!("{}: build it first", path.display()))?;
+        let bytes =
+            std::fs::read(path).with_context(|| format!("{}: build it first", path.display()))?;
         let engine = Engine::default();
         let module = Module::new(&engine, bytes).map_err(|e| anyhow!("{}: {e}", path.display()))?;
         Ok(Self { engine, module })
@@ -138,7 +139,11 @@ impl Proxy {
         if vm.root(plugin).is_none() {
             self.next_context += 1;
             if !vm.start_root(plugin, context, configuration)? {
-                bail!("plugin `{}` refuses its configuration: {}", self.plugins[plugin].name, vm.log().join("; "));
+                bail!(
+                    "plugin `{}` refuses its configuration: {}",
+                    self.plugins[plugin].name,
+                    vm.log().join("; ")
+                );
             }
         }
         Ok(())
@@ -146,14 +151,22 @@ impl Proxy {
 
     fn vm(&mut self, worker: usize, plugin: usize) -> Result<&mut Vm> {
         let key = self.key(worker, plugin);
-        self.vms.get_mut(&key).with_context(|| format!("no VM for plugin {plugin}"))
+        self.vms
+            .get_mut(&key)
+            .with_context(|| format!("no VM for plugin {plugin}"))
     }
 
     /// Tells an access logger of a finished request.
     ///
     /// # Errors
     /// The VM traps; the request itself is never affected.
-    pub fn log(&mut self, worker: usize, plugin: usize, request: &Request, response: Option<&Response>) -> Result<()> {
+    pub fn log(
+        &mut self,
+        worker: usize,
+        plugin: usize,
+        request: &Request,
+        response: Option<&Response>,
+    ) -> Result<()> {
         self.load(worker, plugin)?;
         let vm = self.vm(worker, plugin)?;
         vm.log_request(plugin, request, response)
@@ -179,7 +192,11 @@ impl Proxy {
         let answer = vm.request(plugin, context, request, upstream, &clock)?;
         Ok(match answer {
             Some(response) => Outcome::Answered(response),
-            None => Outcome::Pending(Pending { worker, plugin, context }),
+            None => Outcome::Pending(Pending {
+                worker,
+                plugin,
+                context,
+            }),
         })
     }
 
@@ -188,7 +205,8 @@ impl Proxy {
     /// # Errors
     /// The VM traps when its stream ends.
     pub fn answer(&mut self, pending: Pending) -> Result<Option<Response>> {
-        self.vm(pending.worker, pending.plugin)?.answer(pending.context)
+        self.vm(pending.worker, pending.plugin)?
+            .answer(pending.context)
     }
 
     /// The client of a pending request goes away.
@@ -196,7 +214,8 @@ impl Proxy {
     /// # Errors
     /// The VM traps when its stream ends.
     pub fn cancel(&mut self, pending: Pending) -> Result<()> {
-        self.vm(pending.worker, pending.plugin)?.end_stream(pending.context)
+        self.vm(pending.worker, pending.plugin)?
+            .end_stream(pending.context)
     }
 
     /// Runs every tick that is due. A trap is remembered and the VM is dead.
@@ -211,7 +230,12 @@ impl Proxy {
     pub fn take_calls(&mut self) -> Vec<OutCall> {
         self.vms
             .iter_mut()
-            .flat_map(|(key, vm)| vm.take_calls().into_iter().map(|c| OutCall { vm: key.clone(), ..c }))
+            .flat_map(|(key, vm)| {
+                vm.take_calls().into_iter().map(|c| OutCall {
+                    vm: key.clone(),
+                    ..c
+                })
+            })
             .collect()
     }
 
@@ -231,7 +255,8 @@ impl Proxy {
         self.vms
             .iter()
             .filter_map(|((worker, _, configuration), vm)| {
-                vm.trapped().map(|t| format!("worker {worker}, VM `{configuration}`: {t}"))
+                vm.trapped()
+                    .map(|t| format!("worker {worker}, VM `{configuration}`: {t}"))
             })
             .collect()
     }
@@ -244,7 +269,10 @@ impl Proxy {
     /// Host calls of one plugin's VM on one worker, by function, since the last reset.
     pub fn calls(&self, worker: usize, plugin: usize) -> BTreeMap<&'static str, u64> {
         let key = self.key(worker, plugin);
-        self.vms.get(&key).map(|vm| vm.calls().clone()).unwrap_or_default()
+        self.vms
+            .get(&key)
+            .map(|vm| vm.calls().clone())
+            .unwrap_or_default()
     }
 
     pub fn reset_calls(&mut self) {
@@ -280,13 +308,19 @@ impl Proxy {
 
     fn drop_shared_without_vms(&mut self) {
         if self.vms.is_empty() {
-            self.shared.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            self.shared
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clear();
         }
     }
 
     /// Number of shared-data keys.
     pub fn shared_keys(&self) -> usize {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.shared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
     }
 
     /// Overwrites a shared value, as another version of the module would.

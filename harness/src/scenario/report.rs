@@ -34,7 +34,13 @@ impl Report {
     /// A table of the timeline.
     pub fn table(&self) -> String {
         let mut out = String::new();
-        let width = self.lines.iter().map(|l| l.what.chars().count()).max().unwrap_or(0).min(72);
+        let width = self
+            .lines
+            .iter()
+            .map(|l| l.what.chars().count())
+            .max()
+            .unwrap_or(0)
+            .min(72);
         let _ = writeln!(out, "{}: {}", self.scenario, self.about);
         for line in &self.lines {
             if let Some(step) = &line.step {
@@ -53,7 +59,12 @@ impl Report {
             }
         }
         let failed = self.lines.iter().filter(|l| !l.failures.is_empty()).count();
-        let _ = writeln!(out, "\n{} of {} lines as expected", self.lines.len() - failed, self.lines.len());
+        let _ = writeln!(
+            out,
+            "\n{} of {} lines as expected",
+            self.lines.len() - failed,
+            self.lines.len()
+        );
         out
     }
 
@@ -86,7 +97,10 @@ impl Report {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 fn wrap(text: &str, width: usize) -> Vec<String> {

@@ -78,8 +78,13 @@ impl Simulation {
     pub fn start(modules: &Modules, scenario: &Scenario) -> Result<Self> {
         let clock = Clock::at(scenario.start);
         let cluster = Arc::new(Mutex::new(Cluster::default()));
-        scenario.objects.iter().for_each(|o| lock(&cluster).put(o.clone()));
-        let policy = modules.policy.instantiate(clock.clone(), Arc::clone(&cluster))?;
+        scenario
+            .objects
+            .iter()
+            .for_each(|o| lock(&cluster).put(o.clone()));
+        let policy = modules
+            .policy
+            .instantiate(clock.clone(), Arc::clone(&cluster))?;
         let settings = scenario.policy.settings.clone();
         if let Err(why) = policy.validate_settings(&serde_json::to_vec(&settings)?)? {
             bail!("policy settings: {why}");
@@ -87,11 +92,19 @@ impl Simulation {
         let g = &scenario.gateway;
         let text = |pointer: &str| {
             let value = g.configuration.pointer(pointer).and_then(Value::as_str);
-            value.map(str::to_owned).with_context(|| format!("gateway.configuration: no {pointer}"))
+            value
+                .map(str::to_owned)
+                .with_context(|| format!("gateway.configuration: no {pointer}"))
         };
         let plugins = plugins(scenario);
         let api_server = text("/publish/cluster").unwrap_or_default();
-        let proxy = Proxy::start(&modules.filter, clock.clone(), g.workers, plugins, &[&api_server])?;
+        let proxy = Proxy::start(
+            &modules.filter,
+            clock.clone(),
+            g.workers,
+            plugins,
+            &[&api_server],
+        )?;
         Ok(Self {
             endpoint: match g.probe {
                 Probe::AccessLogger => 2,
@@ -104,7 +117,11 @@ impl Simulation {
             policy,
             cluster,
             settings,
-            tokens: g.tokens.iter().map(|t| (t.name.clone(), t.token.clone())).collect(),
+            tokens: g
+                .tokens
+                .iter()
+                .map(|t| (t.name.clone(), t.token.clone()))
+                .collect(),
             probe: g.probe,
             elapsed: Duration::ZERO,
             traffic: BTreeMap::new(),
@@ -191,21 +208,30 @@ impl Simulation {
                     Some(slow) if source.sent % 50 == 0 => slow,
                     _ => traffic.latency_ms,
                 };
-                requests.push((*slice, Response::upstream(if error { 500 } else { 200 }, ms * (1000 - spread))));
+                requests.push((
+                    *slice,
+                    Response::upstream(if error { 500 } else { 200 }, ms * (1000 - spread)),
+                ));
             }
         }
         for (slice, response) in requests {
             self.next_worker = (self.next_worker + 1) % self.proxy.workers();
-            let request = http::Request::new("POST", "/v1/build").header("x-openclaw-slice", slice.name());
+            let request =
+                http::Request::new("POST", "/v1/build").header("x-openclaw-slice", slice.name());
             match self.probe {
                 Probe::AccessLogger => {
                     let logger = Slice::ALL.iter().position(|s| *s == slice).unwrap_or(0);
-                    self.proxy.log(self.next_worker, logger, &request, Some(&response))?;
+                    self.proxy
+                        .log(self.next_worker, logger, &request, Some(&response))?;
                 }
                 Probe::HttpFilter => {
                     // Requests overlap in life; here their time must not add up.
-                    let quick = Response { duration_us: response.duration_us / 1000, ..response };
-                    self.proxy.request(self.next_worker, 0, &request, Some(&quick))?;
+                    let quick = Response {
+                        duration_us: response.duration_us / 1000,
+                        ..response
+                    };
+                    self.proxy
+                        .request(self.next_worker, 0, &request, Some(&quick))?;
                 }
             }
         }
@@ -214,14 +240,27 @@ impl Simulation {
 
     fn send_facts(&mut self) -> Result<()> {
         let now_s = self.elapsed.as_secs();
-        let due = self.facts_put_at.is_none_or(|at| now_s >= at + FACTS_EVERY_S);
-        let Some(body) = self.facts.clone().filter(|_| due) else { return Ok(()) };
+        let due = self
+            .facts_put_at
+            .is_none_or(|at| now_s >= at + FACTS_EVERY_S);
+        let Some(body) = self.facts.clone().filter(|_| due) else {
+            return Ok(());
+        };
         self.facts_put_at = Some(now_s);
         let mut body = body;
         body["at"] = self.clock.now().to_string().into();
-        let token = self.tokens.get("facts").context("tokens: facts need a token named `facts`")?.clone();
-        let request = http::Request::new("PUT", "/keda/facts").bearer(&token).body(body.to_string());
-        match self.proxy.request(self.next_worker, self.endpoint, &request, None)? {
+        let token = self
+            .tokens
+            .get("facts")
+            .context("tokens: facts need a token named `facts`")?
+            .clone();
+        let request = http::Request::new("PUT", "/keda/facts")
+            .bearer(&token)
+            .body(body.to_string());
+        match self
+            .proxy
+            .request(self.next_worker, self.endpoint, &request, None)?
+        {
             Outcome::Answered(r) if r.status == 204 => Ok(()),
             other => bail!("facts were refused: {other:?}"),
         }
@@ -235,7 +274,10 @@ impl Simulation {
                 &call.header("content-type"),
                 &call.body,
             );
-            let reply = Reply { status: answer.status, body: serde_json::to_vec(&answer.body)? };
+            let reply = Reply {
+                status: answer.status,
+                body: serde_json::to_vec(&answer.body)?,
+            };
             self.proxy.reply(&call, Some(&reply))?;
         }
         Ok(())
@@ -247,7 +289,10 @@ impl Simulation {
     /// The endpoint traps or never answers.
     pub fn manage(&mut self, request: &http::Request) -> Result<Response> {
         self.next_worker = (self.next_worker + 1) % self.proxy.workers();
-        match self.proxy.request(self.next_worker, self.endpoint, request, None)? {
+        match self
+            .proxy
+            .request(self.next_worker, self.endpoint, request, None)?
+        {
             Outcome::Answered(response) => Ok(response),
             Outcome::Pending(pending) => {
                 for _ in 0..PATIENCE_S * 4 {
@@ -287,7 +332,9 @@ impl Simulation {
             }
             Action::Facts(facts) => {
                 self.set_facts(facts.clone());
-                line.result = facts.as_ref().map_or("stopped".into(), |_| format!("every {FACTS_EVERY_S} s"));
+                line.result = facts
+                    .as_ref()
+                    .map_or("stopped".into(), |_| format!("every {FACTS_EVERY_S} s"));
             }
             Action::Request(request) => self.request(request, &mut line)?,
             Action::Edit(edit) => self.edit(edit, &mut line)?,
@@ -296,7 +343,11 @@ impl Simulation {
                 let verdict = self
                     .cluster()
                     .get("ConfigMap", &self.namespace, &name)
-                    .and_then(|o| o.pointer("/data/verdict").and_then(Value::as_str).map(str::to_owned))
+                    .and_then(|o| {
+                        o.pointer("/data/verdict")
+                            .and_then(Value::as_str)
+                            .map(str::to_owned)
+                    })
                     .with_context(|| format!("ConfigMap {name} is not there"))?;
                 let verdict: Value = serde_json::from_str(&verdict)?;
                 line.failures = expect::differences(&verdict, expected);
@@ -321,11 +372,15 @@ impl Simulation {
             let value: Value = serde::Deserialize::deserialize(document)?;
             if expect::differences(&value, &show.fields).is_empty() {
                 found = true;
-                line.details.extend(show.fields.iter().map(|(k, v)| format!("{k}: {v}")));
+                line.details
+                    .extend(show.fields.iter().map(|(k, v)| format!("{k}: {v}")));
             }
         }
         if !found {
-            line.failures.push(format!("{}: no document has all of {:?}", show.file, show.fields));
+            line.failures.push(format!(
+                "{}: no document has all of {:?}",
+                show.file, show.fields
+            ));
         }
         line.result.clone_from(&show.file);
         Ok(())
@@ -334,7 +389,10 @@ impl Simulation {
     fn request(&mut self, request: &Request, line: &mut Line) -> Result<()> {
         let mut http = http::Request::new(&request.method, &request.path);
         if let Some(name) = &request.token {
-            let token = self.tokens.get(name).with_context(|| format!("no token is named `{name}`"))?;
+            let token = self
+                .tokens
+                .get(name)
+                .with_context(|| format!("no token is named `{name}`"))?;
             http = http.bearer(token);
         }
         if let Some(body) = &request.body {
@@ -342,19 +400,37 @@ impl Simulation {
         }
         let response = self.manage(&http)?;
         let text = response.text();
-        let shown = if text.len() <= 160 { text.trim().to_owned() } else { String::new() };
+        let shown = if text.len() <= 160 {
+            text.trim().to_owned()
+        } else {
+            String::new()
+        };
         line.result = format!("{} {shown}", response.status).trim().to_owned();
         if response.status != request.expect.status {
-            line.failures.push(format!("status {}, expected {}: {text}", response.status, request.expect.status));
+            line.failures.push(format!(
+                "status {}, expected {}: {text}",
+                response.status, request.expect.status
+            ));
         }
-        line.failures.extend(expect::missing(&text, &request.expect.contains));
+        line.failures
+            .extend(expect::missing(&text, &request.expect.contains));
         if !request.expect.document.is_empty() {
-            let document: Value = serde_json::from_str(&text).map_err(|e| anyhow!("{e} in: {text}"))?;
-            line.failures.extend(expect::differences(&document, &request.expect.document));
-            line.result = format!("{} {}", response.status, summary(&document, &request.expect.document));
+            let document: Value =
+                serde_json::from_str(&text).map_err(|e| anyhow!("{e} in: {text}"))?;
+            line.failures
+                .extend(expect::differences(&document, &request.expect.document));
+            line.result = format!(
+                "{} {}",
+                response.status,
+                summary(&document, &request.expect.document)
+            );
         }
         if line.what.is_empty() {
-            let body = request.body.as_ref().map(|b| format!(" {b}")).unwrap_or_default();
+            let body = request
+                .body
+                .as_ref()
+                .map(|b| format!(" {b}"))
+                .unwrap_or_default();
             line.what = format!("{} {}{body}", request.method, request.path);
         }
         Ok(())
@@ -372,9 +448,16 @@ impl Simulation {
             (Some(_), false, _) => "UPDATE",
             _ => bail!("edit.object: `{}` is not there", edit.object),
         };
-        let mut new = edit.create.clone().or_else(|| old.clone()).unwrap_or_default();
+        let mut new = edit
+            .create
+            .clone()
+            .or_else(|| old.clone())
+            .unwrap_or_default();
         for (path, value) in &edit.set {
-            let nested = expect::split(path).iter().rev().fold(value.clone(), |v, part| json!({ *part: v }));
+            let nested = expect::split(path)
+                .iter()
+                .rev()
+                .fold(value.clone(), |v, part| json!({ *part: v }));
             crate::cluster::merge(&mut new, &nested);
         }
         let request = admission_request(operation, (kind, namespace, name), old.as_ref(), &new);
@@ -391,14 +474,19 @@ impl Simulation {
         };
         line.details.extend(verdict.message.clone());
         if verdict.accepted != edit.expect.accepted {
-            line.failures.push(format!("accepted is {}, expected {}", verdict.accepted, edit.expect.accepted));
+            line.failures.push(format!(
+                "accepted is {}, expected {}",
+                verdict.accepted, edit.expect.accepted
+            ));
         }
         if let Some(rule) = &edit.expect.rule {
             if verdict.rule() != rule {
-                line.failures.push(format!("rule `{}`, expected `{rule}`", verdict.rule()));
+                line.failures
+                    .push(format!("rule `{}`, expected `{rule}`", verdict.rule()));
             }
         }
-        line.failures.extend(expect::missing(&said, &edit.expect.contains));
+        line.failures
+            .extend(expect::missing(&said, &edit.expect.contains));
         if verdict.accepted {
             if operation == "DELETE" {
                 self.cluster().delete(kind, namespace, name);
@@ -411,8 +499,16 @@ impl Simulation {
 }
 
 /// An AdmissionReview's request as the API server sends it.
-pub fn admission_request(operation: &str, (kind, namespace, name): (&str, &str, &str), old: Option<&Value>, new: &Value) -> Value {
-    let api_version = new.get("apiVersion").and_then(Value::as_str).unwrap_or("v1");
+pub fn admission_request(
+    operation: &str,
+    (kind, namespace, name): (&str, &str, &str),
+    old: Option<&Value>,
+    new: &Value,
+) -> Value {
+    let api_version = new
+        .get("apiVersion")
+        .and_then(Value::as_str)
+        .unwrap_or("v1");
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let deleted = operation == "DELETE";
     json!({
@@ -469,7 +565,13 @@ fn plugins(scenario: &Scenario) -> Vec<Plugin> {
     let mut plugins = match scenario.gateway.probe {
         Probe::AccessLogger => Slice::ALL
             .iter()
-            .map(|s| plugin(&format!("probe-{}", s.name()), "probe", configuration("probe", Some(json!({ "fixed": s.name() })))))
+            .map(|s| {
+                plugin(
+                    &format!("probe-{}", s.name()),
+                    "probe",
+                    configuration("probe", Some(json!({ "fixed": s.name() }))),
+                )
+            })
             .collect(),
         Probe::HttpFilter => vec![plugin(
             "probe",
@@ -477,13 +579,20 @@ fn plugins(scenario: &Scenario) -> Vec<Plugin> {
             configuration("probe", Some(json!({ "header": "x-openclaw-slice" }))),
         )],
     };
-    plugins.push(plugin("endpoint", "endpoint", configuration("endpoint", None)));
+    plugins.push(plugin(
+        "endpoint",
+        "endpoint",
+        configuration("endpoint", None),
+    ));
     plugins
 }
 
 /// A token's digest as the plugin configuration wants it.
 pub fn digest(token: &str) -> String {
-    let hex: String = Sha256::digest(token.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
+    let hex: String = Sha256::digest(token.as_bytes())
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
     format!("sha256:{hex}")
 }
 
@@ -499,8 +608,18 @@ pub fn run(modules: &Modules, scenario: &Scenario) -> Result<Report> {
     let mut simulation = Simulation::start(modules, scenario)?;
     let mut lines = Vec::new();
     for step in &scenario.steps {
-        simulation.run_to(step.at).with_context(|| format!("before the step at {} s", step.at))?;
-        lines.push(simulation.perform(step).with_context(|| format!("in the step at {} s", step.at))?);
+        simulation
+            .run_to(step.at)
+            .with_context(|| format!("before the step at {} s", step.at))?;
+        lines.push(
+            simulation
+                .perform(step)
+                .with_context(|| format!("in the step at {} s", step.at))?,
+        );
     }
-    Ok(Report { scenario: scenario.name.clone(), about: scenario.about.clone(), lines })
+    Ok(Report {
+        scenario: scenario.name.clone(),
+        about: scenario.about.clone(),
+        lines,
+    })
 }

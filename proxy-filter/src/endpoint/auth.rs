@@ -54,7 +54,10 @@ pub fn authorize(
     if !roles.contains(&token.role) {
         return Err(Refusal::WrongRole);
     }
-    Ok(Caller { name: token.name.clone(), role: token.role })
+    Ok(Caller {
+        name: token.name.clone(),
+        role: token.role,
+    })
 }
 
 fn overlap(token: &Token, poll_s: u64, now: Timestamp) -> bool {
@@ -80,7 +83,13 @@ mod tests {
 
     fn hex(token: &str) -> String {
         let digest = Sha256::digest(token.as_bytes());
-        format!("sha256:{}", digest.iter().map(|b| format!("{b:02x}")).collect::<String>())
+        format!(
+            "sha256:{}",
+            digest
+                .iter()
+                .map(|b| format!("{b:02x}"))
+                .collect::<String>()
+        )
     }
 
     fn config() -> Config {
@@ -107,8 +116,16 @@ mod tests {
     #[case::none(None, Err(Refusal::Unknown))]
     #[case::other_role(Some("Bearer ops"), Err(Refusal::WrongRole))]
     fn callers(#[case] header: Option<&str>, #[case] expected: Result<&str, Refusal>) {
-        let got = authorize(&config(), header.map(str::as_bytes), &[TokenRole::Measure, TokenRole::Read], NOW);
-        assert_eq!(got.as_ref().map(|c| c.name.as_str()).map_err(|e| *e), expected);
+        let got = authorize(
+            &config(),
+            header.map(str::as_bytes),
+            &[TokenRole::Measure, TokenRole::Read],
+            NOW,
+        );
+        assert_eq!(
+            got.as_ref().map(|c| c.name.as_str()).map_err(|e| *e),
+            expected
+        );
     }
 
     #[test]

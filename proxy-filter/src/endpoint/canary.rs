@@ -7,8 +7,8 @@
 
 use super::answer;
 use crate::config::Config;
-use crate::shared::{self, State};
 use crate::host;
+use crate::shared::{self, State};
 use gate::canary::Command;
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
@@ -34,7 +34,11 @@ pub fn put(_config: &Config, body: &[u8], context_id: u32) {
         }
         Ok(command) => match shared::append_command(&command) {
             Some(number) => WAITING.with_borrow_mut(|w| {
-                w.push(Waiting { context_id, number, since: host::instant() });
+                w.push(Waiting {
+                    context_id,
+                    number,
+                    since: host::instant(),
+                });
             }),
             None => {
                 answer(503, "the command could not be stored, send it again");
@@ -54,12 +58,17 @@ pub fn anyone_waits() -> bool {
 
 /// What to tell the caller whose command has `number`.
 fn outcome(state: &State, number: u64, waited: Duration) -> Option<(u32, String)> {
-    let conflict = state.outcomes.iter().find(|(n, _)| *n == number).and_then(|(_, c)| c.clone());
+    let conflict = state
+        .outcomes
+        .iter()
+        .find(|(n, _)| *n == number)
+        .and_then(|(_, c)| c.clone());
     match conflict {
         Some(conflict) => Some((409, conflict)),
-        None if state.superseded => {
-            Some((503, "a newer process of this gateway publishes, send it there".to_owned()))
-        }
+        None if state.superseded => Some((
+            503,
+            "a newer process of this gateway publishes, send it there".to_owned(),
+        )),
         None if state.published >= number => Some((204, String::new())),
         None if waited >= PATIENCE => Some((
             503,
@@ -84,7 +93,8 @@ pub fn answer_waiting() {
                 let waited = now.saturating_duration_since(w.since);
                 let done = match &state {
                     Some(state) => outcome(state, w.number, waited),
-                    None => (waited >= PATIENCE).then(|| (503, "no worker judges yet; the command is kept".to_owned())),
+                    None => (waited >= PATIENCE)
+                        .then(|| (503, "no worker judges yet; the command is kept".to_owned())),
                 };
                 done.map(|d| (w.context_id, d))
             })

@@ -4,8 +4,8 @@ use crate::config::Config;
 use crate::host::{self, Level};
 use crate::outbound::config_map::{self, Publication, Published, Recovered};
 use crate::outbound::{Call, Reply};
-use crate::shared::{self, State};
 use crate::retry;
+use crate::shared::{self, State};
 use gate::document::{Merged, Observer};
 use gate::judge::Judge;
 use gate::time::Timestamp;
@@ -48,8 +48,11 @@ impl Holder {
             return;
         }
         self.stepped_at = Some(now);
-        let Some(lease) = shared::claim_lease(vm, now, config.windows.tick_s) else { return };
-        let mut state = shared::state().unwrap_or_else(|| State::new(now, config.publish.is_none()));
+        let Some(lease) = shared::claim_lease(vm, now, config.windows.tick_s) else {
+            return;
+        };
+        let mut state =
+            shared::state().unwrap_or_else(|| State::new(now, config.publish.is_none()));
         if state.recovered {
             apply_commands(&mut state, config, now);
         }
@@ -68,11 +71,16 @@ impl Holder {
             restarts: merge.takeovers + lease.moves,
             unreadable_slots: merge.unreadable,
         };
-        let merged = state.judge.document(&merge.window, &judge_config, observer, now);
+        let merged = state
+            .judge
+            .document(&merge.window, &judge_config, observer, now);
         let verdict = state.judge.verdict(&judge_config, now);
         match serde_json::to_vec(&merged) {
             Ok(json) => shared::put_document(&json, now),
-            Err(e) => host::log(Level::Error, &format!("the document cannot be written: {e}")),
+            Err(e) => host::log(
+                Level::Error,
+                &format!("the document cannot be written: {e}"),
+            ),
         }
         if config.publish.is_none() {
             state.published = state.applied;
@@ -82,34 +90,56 @@ impl Holder {
         }
     }
 
-    fn publish(&mut self, config: &Config, state: &State, merged: &Merged, verdict: Verdict, now: Timestamp) {
+    fn publish(
+        &mut self,
+        config: &Config,
+        state: &State,
+        merged: &Merged,
+        verdict: Verdict,
+        now: Timestamp,
+    ) {
         if self.inflight.is_some() || state.superseded || now < BUILT_AT {
             return;
         }
-        if self.not_before.is_some_and(|at| now < at && at.since(now) < 120) {
+        if self
+            .not_before
+            .is_some_and(|at| now < at && at.since(now) < 120)
+        {
             return;
         }
         if !state.recovered {
             self.send(config, config_map::get(config), Sent::Get, now);
             return;
         }
-        let renew_s = retry::spread(RENEW_S, RENEW_SPREAD_PCT, state.judge.epoch ^ now.secs() / RENEW_S);
+        let renew_s = retry::spread(
+            RENEW_S,
+            RENEW_SPREAD_PCT,
+            state.judge.epoch ^ (now.secs() / RENEW_S),
+        );
         let due = state.published < state.applied
             || state.last_verdict.as_ref().is_none_or(|last| {
-                verdict.differs(last) || now.since(last.observed_at) >= i64::try_from(renew_s).unwrap_or(i64::MAX)
+                verdict.differs(last)
+                    || now.since(last.observed_at) >= i64::try_from(renew_s).unwrap_or(i64::MAX)
                     || now < last.observed_at
             });
         if !due {
             return;
         }
-        let publication = Publication { verdict: &verdict, merged, judge: &state.judge };
+        let publication = Publication {
+            verdict: &verdict,
+            merged,
+            judge: &state.judge,
+        };
         let call = match &state.resource_version {
             Some(version) => publication.patch(config, version),
             None => publication.apply(config),
         };
         match call {
             Ok(call) => {
-                let sent = Sent::Publish { number: state.applied, verdict: Box::new(verdict) };
+                let sent = Sent::Publish {
+                    number: state.applied,
+                    verdict: Box::new(verdict),
+                };
                 self.send(config, call, sent, now);
             }
             Err(e) => host::log(Level::Error, &format!("the verdict cannot be written: {e}")),
@@ -117,7 +147,9 @@ impl Holder {
     }
 
     fn send(&mut self, config: &Config, call: Call, sent: Sent, now: Timestamp) {
-        let Some(publish) = &config.publish else { return };
+        let Some(publish) = &config.publish else {
+            return;
+        };
         let headers = vec![
             (":method", call.method),
             (":path", call.path.as_str()),
@@ -136,7 +168,9 @@ impl Holder {
 
     /// The reply to a call of this VM.
     pub fn reply(&mut self, token: u32, reply: &Reply, config: &Config, now: Timestamp) {
-        let Some((_, sent)) = self.inflight.take_if(|(t, _)| *t == token) else { return };
+        let Some((_, sent)) = self.inflight.take_if(|(t, _)| *t == token) else {
+            return;
+        };
         match sent {
             Sent::Get => self.got(config_map::read(reply, now), now),
             Sent::Publish { number, verdict } => {
@@ -152,16 +186,27 @@ impl Holder {
                 return;
             }
             Recovered::Absent => {
-                host::log(Level::Warn, "the gateway has no state yet: frozen until an operator's `end`");
+                host::log(
+                    Level::Warn,
+                    "the gateway has no state yet: frozen until an operator's `end`",
+                );
                 (None, 0, None)
             }
-            Recovered::Malformed { why, epoch, resource_version } => {
+            Recovered::Malformed {
+                why,
+                epoch,
+                resource_version,
+            } => {
                 host::log(Level::Warn, &format!("the gateway's state is malformed ({why}): frozen until an operator's `end`"));
                 let mut judge = Judge::unknown(now);
                 judge.epoch = judge.epoch.max(epoch.saturating_add(1));
                 (Some(judge), epoch, Some(resource_version))
             }
-            Recovered::State { judge, epoch, resource_version } => (Some(*judge), epoch, Some(resource_version)),
+            Recovered::State {
+                judge,
+                epoch,
+                resource_version,
+            } => (Some(*judge), epoch, Some(resource_version)),
         };
         self.succeeded();
         shared::update_state(|state| {
@@ -181,7 +226,14 @@ impl Holder {
         });
     }
 
-    fn published(&mut self, outcome: Published, number: u64, verdict: &Verdict, config: &Config, now: Timestamp) {
+    fn published(
+        &mut self,
+        outcome: Published,
+        number: u64,
+        verdict: &Verdict,
+        config: &Config,
+        now: Timestamp,
+    ) {
         match outcome {
             Published::Done { resource_version } => {
                 self.succeeded();
@@ -213,10 +265,14 @@ impl Holder {
         self.failures = self.failures.saturating_add(1);
         let delay_ms = retry::delay_ms(self.failures, now.millis().unsigned_abs());
         self.not_before = Some(Timestamp::from_millis(
-            now.millis().saturating_add(i64::try_from(delay_ms).unwrap_or(i64::MAX)),
+            now.millis()
+                .saturating_add(i64::try_from(delay_ms).unwrap_or(i64::MAX)),
         ));
         shared::update_state(|state| state.publish_failures += 1);
-        host::log(Level::Warn, &format!("{why}; attempt {} in {delay_ms} ms", self.failures + 1));
+        host::log(
+            Level::Warn,
+            &format!("{why}; attempt {} in {delay_ms} ms", self.failures + 1),
+        );
     }
 }
 
@@ -226,7 +282,13 @@ fn apply_commands(state: &mut State, config: &Config, now: Timestamp) {
         let outcome = state.judge.command(&command, &judge_config, now);
         host::log(
             Level::Info,
-            &format!("canary {}: {}", command.action.name(), outcome.as_ref().map_or_else(|c| c.0.clone(), |()| "applied".to_owned())),
+            &format!(
+                "canary {}: {}",
+                command.action.name(),
+                outcome
+                    .as_ref()
+                    .map_or_else(|c| c.0.clone(), |()| "applied".to_owned())
+            ),
         );
         state.note_outcome(number, outcome.err().map(|c| c.0));
     }

@@ -14,7 +14,10 @@ const MAX_AGE_TICKS: u64 = 6;
 pub fn serve(config: &Config, caller: &Caller) -> Next {
     if let (TokenRole::Measure, Some(owner)) = (caller.role, &config.measure_owner) {
         if caller.name != *owner {
-            return answer(409, &format!("this measurement belongs to `{owner}`; use a token of role read"));
+            return answer(
+                409,
+                &format!("this measurement belongs to `{owner}`; use a token of role read"),
+            );
         }
     }
     let Some((observed_at, json)) = shared::document() else {
@@ -22,7 +25,10 @@ pub fn serve(config: &Config, caller: &Caller) -> Next {
     };
     let age_s = host::now().since(observed_at);
     if age_s > i64::try_from(MAX_AGE_TICKS * config.windows.tick_s).unwrap_or(i64::MAX) {
-        return answer(503, &format!("the document is {age_s} s old: no worker judges any more"));
+        return answer(
+            503,
+            &format!("the document is {age_s} s old: no worker judges any more"),
+        );
     }
     host::respond(200, "application/json", &json);
     Next::Hold

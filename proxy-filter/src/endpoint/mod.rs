@@ -69,7 +69,10 @@ pub struct Stream {
 
 impl Stream {
     pub fn new(context_id: u32) -> Self {
-        Self { context_id, endpoint: None }
+        Self {
+            context_id,
+            endpoint: None,
+        }
     }
 
     /// Whether the request is one of the table's.
@@ -83,21 +86,33 @@ impl Stream {
         if path == b"/keda/trap" {
             std::process::abort();
         }
-        let Some(endpoint) = Endpoint::at(&path) else { return Next::Pass };
+        let Some(endpoint) = Endpoint::at(&path) else {
+            return Next::Pass;
+        };
         self.endpoint = Some(endpoint);
         let authorization = host::header(MapType::HttpRequestHeaders, b"authorization");
-        let caller = match auth::authorize(config, authorization.as_deref(), endpoint.roles(), host::now()) {
+        let caller = match auth::authorize(
+            config,
+            authorization.as_deref(),
+            endpoint.roles(),
+            host::now(),
+        ) {
             Ok(caller) => caller,
             Err(Refusal::Unknown) => return answer(401, "a bearer token is needed"),
             Err(Refusal::WrongRole) => return answer(403, "this token may not do that"),
         };
         let method = host::header(MapType::HttpRequestHeaders, b":method").unwrap_or_default();
         if method != endpoint.method() {
-            return answer(405, &format!("use {}", String::from_utf8_lossy(endpoint.method())));
+            return answer(
+                405,
+                &format!("use {}", String::from_utf8_lossy(endpoint.method())),
+            );
         }
         match endpoint {
             Endpoint::Metrics => metrics::serve(config, &caller),
-            Endpoint::Facts | Endpoint::Canary if end_of_stream => answer(400, "a JSON body is needed"),
+            Endpoint::Facts | Endpoint::Canary if end_of_stream => {
+                answer(400, "a JSON body is needed")
+            }
             Endpoint::Facts | Endpoint::Canary => Next::Hold,
         }
     }
@@ -147,7 +162,11 @@ impl Drop for Stream {
 
 /// Answers with a line of text; an empty one where there is nothing to say.
 fn answer(status: u32, text: &str) -> Next {
-    let body = if text.is_empty() { String::new() } else { format!("{text}\n") };
+    let body = if text.is_empty() {
+        String::new()
+    } else {
+        format!("{text}\n")
+    };
     host::respond(status, TEXT, body.as_bytes());
     Next::Hold
 }

@@ -39,17 +39,25 @@ fn main() -> ExitCode {
 }
 
 /// Takes `--name VALUE` options off the front of the arguments.
-fn options<'a>(args: &'a [String], known: &[&str]) -> anyhow::Result<(std::collections::BTreeMap<&'a str, &'a str>, Vec<&'a str>)> {
+fn options<'a>(
+    args: &'a [String],
+    known: &[&str],
+) -> anyhow::Result<(std::collections::BTreeMap<&'a str, &'a str>, Vec<&'a str>)> {
     let mut options = std::collections::BTreeMap::new();
     let mut rest = Vec::new();
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         match arg.strip_prefix("--") {
             Some(name) if known.contains(&name) => {
-                let value = args.next().ok_or_else(|| anyhow::anyhow!("--{name} needs a value"))?;
+                let value = args
+                    .next()
+                    .ok_or_else(|| anyhow::anyhow!("--{name} needs a value"))?;
                 options.insert(name, value.as_str());
             }
-            Some(name) => anyhow::bail!("unknown option --{name}, known are: --{}", known.join(", --")),
+            Some(name) => anyhow::bail!(
+                "unknown option --{name}, known are: --{}",
+                known.join(", --")
+            ),
             None => rest.push(arg.as_str()),
         }
     }

@@ -24,5 +24,9 @@ pub fn main(args: &[String]) -> Result<ExitCode> {
             other => bail!("--format `{other}` is not table, json or junit"),
         }
     }
-    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    })
 }
