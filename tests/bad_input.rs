@@ -14,10 +14,7 @@ use tests::simulation::*;
 
 fn policy() -> PolicyHost {
     let clock = harness::clock::Clock::at(scenario().start);
-    modules()
-        .policy
-        .instantiate(clock, Arc::new(Mutex::new(Cluster::default())))
-        .unwrap()
+    modules().policy.instantiate(clock, Arc::new(Mutex::new(Cluster::default()))).unwrap()
 }
 
 fn scaled_object(max: i64) -> Value {
@@ -44,39 +41,21 @@ fn admission_requests() {
         (b"{".to_vec(), "EOF"),
         (vec![0x80, 0xff, 0x00], "admission request"),
         (b"[]".to_vec(), "admission request"),
-        (
-            payload(|p| p["request"] = json!(7)),
-            "request: is not an object",
-        ),
+        (payload(|p| p["request"] = json!(7)), "request: is not an object"),
         (
             payload(|p| p["request"]["kind"] = json!({ "kind": 7 })),
             "request.kind.kind: is not a string",
         ),
-        (
-            payload(|p| p["request"]["operation"] = json!("UPSERT")),
-            "request.operation: `UPSERT`",
-        ),
-        (
-            payload(|p| p["request"]["oldObject"] = Value::Null),
-            "request.oldObject",
-        ),
-        (
-            payload(|p| p["request"]["object"] = json!("x")),
-            "request.object",
-        ),
-        (
-            payload(|p| p["settings"]["lanes"] = json!({})),
-            "lanes: invalid type: map",
-        ),
+        (payload(|p| p["request"]["operation"] = json!("UPSERT")), "request.operation: `UPSERT`"),
+        (payload(|p| p["request"]["oldObject"] = Value::Null), "request.oldObject"),
+        (payload(|p| p["request"]["object"] = json!("x")), "request.object"),
+        (payload(|p| p["settings"]["lanes"] = json!({})), "lanes: invalid type: map"),
     ];
     let host = policy();
     for (bytes, expected) in cases {
         let verdict = host.validate_bytes(&bytes).unwrap();
         let message = verdict.message.unwrap_or_default();
-        assert!(
-            !verdict.accepted && message.contains(expected),
-            "{message}, expected {expected}"
-        );
+        assert!(!verdict.accepted && message.contains(expected), "{message}, expected {expected}");
     }
 }
 
@@ -84,23 +63,16 @@ fn admission_requests() {
 fn settings() {
     let host = policy();
     assert_eq!(
-        host.validate_settings(scenario().policy.settings.to_string().as_bytes())
-            .unwrap(),
+        host.validate_settings(scenario().policy.settings.to_string().as_bytes()).unwrap(),
         Ok(())
     );
     for (text, expected) in [
         ("", "EOF"),
         ("{\"lanes\":{}}", "generated form"),
-        (
-            "{\"lanes\":[],\"mode\":\"strict\"}",
-            "mode: unknown variant `strict`",
-        ),
+        ("{\"lanes\":[],\"mode\":\"strict\"}", "mode: unknown variant `strict`"),
         ("{\"lane\":[]}", "unknown field `lane`"),
     ] {
-        let e = host
-            .validate_settings(text.as_bytes())
-            .unwrap()
-            .unwrap_err();
+        let e = host.validate_settings(text.as_bytes()).unwrap().unwrap_err();
         assert!(e.contains(expected), "{e}");
     }
 }
@@ -119,18 +91,12 @@ fn plugin_configurations() {
             configuration,
         };
         let clock = harness::clock::Clock::at(scenario().start);
-        Proxy::start(&modules().filter, clock, 1, vec![plugin], &[])
-            .err()
-            .map(|e| e.to_string())
+        Proxy::start(&modules().filter, clock, 1, vec![plugin], &[]).err().map(|e| e.to_string())
     };
     assert_eq!(start(good.clone()), None);
     for (key, value, expected) in [
         ("role", json!("both"), "tokens: an endpoint needs"),
-        (
-            "slice",
-            json!({ "fixed": "blue" }),
-            "slice.fixed: unknown variant `blue`",
-        ),
+        ("slice", json!({ "fixed": "blue" }), "slice.fixed: unknown variant `blue`"),
         ("windows", json!({ "tick_s": 0 }), "windows.tick_s"),
         ("thresholds", json!({ "p99": 1 }), "unknown field `p99`"),
         ("colour", json!(1), "unknown field `colour`"),
@@ -176,13 +142,7 @@ fn facts_commands_and_tokens() {
         assert_eq!(answer.status, 400);
         assert!(answer.text().contains(expected), "{}", answer.text());
     }
-    for header in [
-        &b"Bearer "[..],
-        b"Basic eA==",
-        b"Bearer \x80\xff",
-        b"\xff\xfe",
-        b"",
-    ] {
+    for header in [&b"Bearer "[..], b"Basic eA==", b"Bearer \x80\xff", b"\xff\xfe", b""] {
         let request = Request::new("GET", "/keda/metrics").header("authorization", header);
         assert_eq!(s.manage(&request).unwrap().status, 401);
     }
@@ -195,14 +155,9 @@ fn header_bytes() {
     scenario.gateway.probe = harness::scenario::format::Probe::HttpFilter;
     let mut s = Simulation::start(modules(), &scenario).unwrap();
     s.run_to(10).unwrap();
-    for name in [
-        "authorization",
-        "x-openclaw-slice",
-        ":path",
-        ":method",
-        ":authority",
-        "content-type",
-    ] {
+    for name in
+        ["authorization", "x-openclaw-slice", ":path", ":method", ":authority", "content-type"]
+    {
         for byte in 0x80..=0xffu8 {
             let mut request = Request::new("GET", "/keda/metrics");
             request.headers.retain(|(n, _)| n != name.as_bytes());
@@ -219,15 +174,11 @@ fn header_bytes() {
 #[test]
 fn fuzzed_requests_neither_trap_nor_raise() {
     let host = policy();
-    let mut runner = TestRunner::new(Config {
-        cases: 400,
-        ..Config::default()
-    });
+    let mut runner = TestRunner::new(Config { cases: 400, ..Config::default() });
     runner
         .run(&prop::collection::vec(any::<u8>(), 0..200), |bytes| {
-            let verdict = host
-                .validate_bytes(&bytes)
-                .map_err(|e| TestCaseError::fail(e.to_string()))?;
+            let verdict =
+                host.validate_bytes(&bytes).map_err(|e| TestCaseError::fail(e.to_string()))?;
             prop_assert!(!verdict.accepted);
             host.validate_settings(&bytes)
                 .map_err(|e| TestCaseError::fail(e.to_string()))?
@@ -243,23 +194,17 @@ fn fuzzed_requests_neither_trap_nor_raise() {
         Just(Value::Null),
         Just(json!([1])),
     ];
-    let mut runner = TestRunner::new(Config {
-        cases: 400,
-        ..Config::default()
-    });
+    let mut runner = TestRunner::new(Config { cases: 400, ..Config::default() });
     runner
         .run(&(0i64..50, number), |(old, new)| {
             let bytes = payload(|p| {
                 p["request"]["oldObject"] = scaled_object(old);
                 p["request"]["object"]["spec"]["maxReplicaCount"] = new.clone();
             });
-            let verdict = host
-                .validate_bytes(&bytes)
-                .map_err(|e| TestCaseError::fail(e.to_string()))?;
+            let verdict =
+                host.validate_bytes(&bytes).map_err(|e| TestCaseError::fail(e.to_string()))?;
             // Stable may rise to its minimum of 1 in every state.
-            let lowers = new
-                .as_f64()
-                .is_some_and(|n| n.fract() == 0.0 && n <= old.max(1) as f64);
+            let lowers = new.as_f64().is_some_and(|n| n.fract() == 0.0 && n <= old.max(1) as f64);
             if verdict.accepted {
                 prop_assert!(
                     lowers || (new.is_null() && old >= 100),
@@ -326,10 +271,7 @@ fn lookups_are_made_only_where_the_answer_depends_on_them() {
     let lookups = |old: i64, new: i64| {
         let cluster = Arc::new(Mutex::new(Cluster::default()));
         let clock = harness::clock::Clock::at(scenario().start);
-        let host = modules()
-            .policy
-            .instantiate(clock, Arc::clone(&cluster))
-            .unwrap();
+        let host = modules().policy.instantiate(clock, Arc::clone(&cluster)).unwrap();
         let bytes = payload(|p| {
             p["request"]["oldObject"] = scaled_object(old);
             p["request"]["object"] = scaled_object(new);
@@ -362,11 +304,7 @@ fn a_dead_watch_neither_lets_a_raise_through_nor_blocks_one() {
     .unwrap()["request"]
         .clone();
     let verdict = s.admit(&request).unwrap();
-    assert_eq!(
-        (verdict.accepted, verdict.rule()),
-        (false, "canary-cap"),
-        "{verdict:?}"
-    );
+    assert_eq!((verdict.accepted, verdict.rule()), (false, "canary-cap"), "{verdict:?}");
     // Minutes later the list is stale; the get is not.
     assert_eq!(command(&mut s, &json!({ "action": "end" })).status, 204);
     s.run_to(s.elapsed_s() + 400).unwrap();

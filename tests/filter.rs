@@ -88,20 +88,11 @@ fn an_upgrade_counts_for_errors_and_not_for_latency() {
     let mut s = idle();
     for _ in 0..10 {
         let upgrade = Response::upstream(101, 40_000_000);
-        s.proxy()
-            .log(0, 0, &Request::new("GET", "/ws"), Some(&upgrade))
-            .unwrap();
+        s.proxy().log(0, 0, &Request::new("GET", "/ws"), Some(&upgrade)).unwrap();
     }
-    s.proxy()
-        .log(0, 0, &Request::new("GET", "/gone"), None)
-        .unwrap();
-    let local = Response {
-        details: "wasm_fail_stream".into(),
-        ..Response::upstream(503, 1)
-    };
-    s.proxy()
-        .log(0, 0, &Request::new("GET", "/"), Some(&local))
-        .unwrap();
+    s.proxy().log(0, 0, &Request::new("GET", "/gone"), None).unwrap();
+    let local = Response { details: "wasm_fail_stream".into(), ..Response::upstream(503, 1) };
+    s.proxy().log(0, 0, &Request::new("GET", "/"), Some(&local)).unwrap();
     s.run_to(250).unwrap();
     let c = document(&mut s)["canary"].clone();
     assert_eq!((&c["requests"], &c["p99_ms"]), (&json!(10), &json!(null)));
@@ -118,16 +109,11 @@ fn what_names_no_slice_counts_as_stable_and_is_counted() {
     let mut s = Simulation::start(modules(), &scenario).unwrap();
     for value in [&b"purple"[..], &[0x80, 0xff], b""] {
         let request = Request::new("GET", "/").header("x-openclaw-slice", value);
-        s.proxy()
-            .request(0, 0, &request, Some(&Response::upstream(200, 1)))
-            .unwrap();
+        s.proxy().request(0, 0, &request, Some(&Response::upstream(200, 1))).unwrap();
     }
     s.run_to(10).unwrap();
     let d = document(&mut s);
-    assert_eq!(
-        (&d["stable"]["requests"], &d["observer"]["unclassified"]),
-        (&json!(3), &json!(3))
-    );
+    assert_eq!((&d["stable"]["requests"], &d["observer"]["unclassified"]), (&json!(3), &json!(3)));
 }
 
 #[test]
@@ -150,32 +136,19 @@ fn a_new_gateway_is_frozen_until_end() {
 fn a_restart_in_mid_canary_does_not_open_the_gate() {
     let mut s = idle();
     assert_eq!(
-        command(
-            &mut s,
-            &json!({ "action": "begin", "weight": 0.1, "skill_hash": "c4e1" })
-        )
-        .status,
+        command(&mut s, &json!({ "action": "begin", "weight": 0.1, "skill_hash": "c4e1" })).status,
         204
     );
     s.set_traffic(CANARY, traffic(600, 200));
     s.run_to(500).unwrap();
     let before = document(&mut s);
-    assert_eq!(
-        (&before["degraded"], &before["canary_active"]),
-        (&json!(true), &json!(true))
-    );
+    assert_eq!((&before["degraded"], &before["canary_active"]), (&json!(true), &json!(true)));
     s.set_traffic(CANARY, traffic(0, 0));
     s.proxy().restart().unwrap();
     s.run_to(520).unwrap();
     let after = document(&mut s);
-    assert_eq!(
-        (&after["canary_active"], &after["scaling"]["frozen"]),
-        (&json!(true), &json!(1))
-    );
-    assert_eq!(
-        after["scaling"]["frozen_by"],
-        before["scaling"]["frozen_by"]
-    );
+    assert_eq!((&after["canary_active"], &after["scaling"]["frozen"]), (&json!(true), &json!(1)));
+    assert_eq!(after["scaling"]["frozen_by"], before["scaling"]["frozen_by"]);
     assert_eq!(after["canary"]["skill_hash"], "c4e1");
     // And long without traffic: no data never clears a hold.
     s.run_to(4_000).unwrap();
@@ -188,15 +161,11 @@ fn a_deleted_or_broken_state_opens_nothing() {
         let mut s = idle();
         match broken {
             None => {
-                s.cluster()
-                    .delete("ConfigMap", "builds", "canary-gate.gw-a1");
+                s.cluster().delete("ConfigMap", "builds", "canary-gate.gw-a1");
             }
             Some(text) => {
-                let mut object = s
-                    .cluster()
-                    .get("ConfigMap", "builds", "canary-gate.gw-a1")
-                    .unwrap()
-                    .clone();
+                let mut object =
+                    s.cluster().get("ConfigMap", "builds", "canary-gate.gw-a1").unwrap().clone();
                 object["data"]["state"] = text.into();
                 s.cluster().put(object);
             }
@@ -240,16 +209,10 @@ fn a_stale_document_is_not_served() {
     let mut s = idle();
     // A third worker's endpoint VM is there, but its ticks never come.
     s.clock().advance(std::time::Duration::from_secs(60));
-    let answer = s
-        .proxy()
-        .request(0, 2, &get("/keda/metrics", "keda"), None)
-        .unwrap();
+    let answer = s.proxy().request(0, 2, &get("/keda/metrics", "keda"), None).unwrap();
     match answer {
         harness::proxy_host::Outcome::Answered(r) => assert_eq!(
-            (
-                r.status,
-                r.text().contains("60 s old") || r.text().contains("s old")
-            ),
+            (r.status, r.text().contains("60 s old") || r.text().contains("s old")),
             (503, true)
         ),
         other => panic!("{other:?}"),
@@ -304,15 +267,9 @@ fn a_command_waits_for_its_publication() {
 fn conflicts_are_409_and_say_what_to_do() {
     let mut s = idle();
     let answer = command(&mut s, &json!({ "action": "weight", "weight": 0.5 }));
-    assert_eq!(
-        (answer.status, answer.text().contains("begin")),
-        (409, true)
-    );
+    assert_eq!((answer.status, answer.text().contains("begin")), (409, true));
     assert_eq!(command(&mut s, &json!({ "action": "begin" })).status, 204);
-    assert_eq!(
-        command(&mut s, &json!({ "action": "begin", "az": "b" })).status,
-        409
-    );
+    assert_eq!(command(&mut s, &json!({ "action": "begin", "az": "b" })).status, 409);
     assert_eq!(command(&mut s, &json!({ "action": "abort" })).status, 204);
     assert_eq!(command(&mut s, &json!({ "action": "begin" })).status, 409);
     assert_eq!(document(&mut s)["aborted"], true);
@@ -321,27 +278,16 @@ fn conflicts_are_409_and_say_what_to_do() {
 #[test]
 fn a_newer_process_silences_an_older_one() {
     let mut s = idle();
-    let mut object = s
-        .cluster()
-        .get("ConfigMap", "builds", "canary-gate.gw-a1")
-        .unwrap()
-        .clone();
+    let mut object = s.cluster().get("ConfigMap", "builds", "canary-gate.gw-a1").unwrap().clone();
     let mut verdict: serde_json::Value =
         serde_json::from_str(object["data"]["verdict"].as_str().unwrap()).unwrap();
     verdict["epoch"] = json!(4_000_000_000u64);
     object["data"]["verdict"] = verdict.to_string().into();
     s.cluster().put(object);
     s.run_to(400).unwrap();
-    let kept = s
-        .cluster()
-        .get("ConfigMap", "builds", "canary-gate.gw-a1")
-        .unwrap()
-        .clone();
+    let kept = s.cluster().get("ConfigMap", "builds", "canary-gate.gw-a1").unwrap().clone();
     assert!(
-        kept["data"]["verdict"]
-            .as_str()
-            .unwrap()
-            .contains("4000000000"),
+        kept["data"]["verdict"].as_str().unwrap().contains("4000000000"),
         "the older process overwrote it"
     );
     assert_eq!(command(&mut s, &json!({ "action": "begin" })).status, 503);
@@ -350,23 +296,15 @@ fn a_newer_process_silences_an_older_one() {
 #[test]
 fn another_measure_caller_gets_the_owners_name() {
     let mut scenario = scenario();
-    scenario
-        .gateway
-        .tokens
-        .push(harness::scenario::format::Token {
-            name: "argo".into(),
-            role: "measure".into(),
-            token: "argo-token".into(),
-        });
+    scenario.gateway.tokens.push(harness::scenario::format::Token {
+        name: "argo".into(),
+        role: "measure".into(),
+        token: "argo-token".into(),
+    });
     let mut s = Simulation::start(modules(), &scenario).unwrap();
     s.run_to(10).unwrap();
-    let intruder = s
-        .manage(&Request::new("GET", "/keda/metrics").bearer("argo-token"))
-        .unwrap();
-    assert_eq!(
-        (intruder.status, intruder.text().contains("`keda`")),
-        (409, true)
-    );
+    let intruder = s.manage(&Request::new("GET", "/keda/metrics").bearer("argo-token")).unwrap();
+    assert_eq!((intruder.status, intruder.text().contains("`keda`")), (409, true));
     assert_eq!(s.manage(&get("/keda/metrics", "keda")).unwrap().status, 200);
 }
 
@@ -376,18 +314,15 @@ fn a_body_in_chunks_or_with_trailers_is_read_to_its_end() {
     let mut body = facts(&s.clock().now().to_string());
     body["doctor_failures"] = json!([]);
     let padded = format!("{}{}", body, " ".repeat(9_000));
-    let chunked = Request::new("PUT", "/keda/facts")
-        .bearer(&token("facts"))
-        .body(&padded);
+    let chunked = Request::new("PUT", "/keda/facts").bearer(&token("facts")).body(&padded);
     assert_eq!(s.manage(&chunked).unwrap().status, 204);
     let trailers = Request {
         trailers: Some(vec![(b"x-checksum".to_vec(), b"1".to_vec())]),
         ..chunked.clone()
     };
     assert_eq!(s.manage(&trailers).unwrap().status, 204);
-    let endless = Request::new("PUT", "/keda/facts")
-        .bearer(&token("facts"))
-        .body(" ".repeat(70_000));
+    let endless =
+        Request::new("PUT", "/keda/facts").bearer(&token("facts")).body(" ".repeat(70_000));
     assert_eq!(s.manage(&endless).unwrap().status, 413);
     let empty = Request::new("PUT", "/keda/facts").bearer(&token("facts"));
     assert_eq!(s.manage(&empty).unwrap().status, 400);

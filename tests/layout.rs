@@ -31,30 +31,18 @@ fn headings(file: &str) -> BTreeSet<String> {
 #[test]
 fn rules_files_docs_and_cases_are_in_step() {
     let rules: BTreeSet<String> = Rule::ALL.iter().map(|r| r.name().to_owned()).collect();
-    let files: BTreeSet<String> = names("policy/src/rules", "rs")
-        .iter()
-        .map(|n| n.replace('_', "-"))
-        .collect();
+    let files: BTreeSet<String> =
+        names("policy/src/rules", "rs").iter().map(|n| n.replace('_', "-")).collect();
     assert_eq!(rules, files, "policy/src/rules/");
     assert_eq!(rules, names("tests/admission", ""), "tests/admission/");
-    assert!(
-        headings("docs/rules.md").is_superset(&rules),
-        "docs/rules.md"
-    );
+    assert!(headings("docs/rules.md").is_superset(&rules), "docs/rules.md");
 }
 
 #[test]
 fn signals_files_and_docs_are_in_step() {
     let signals: BTreeSet<String> = Signal::ALL.iter().map(|s| s.name().to_owned()).collect();
-    assert_eq!(
-        signals,
-        names("gate/src/signals", "rs"),
-        "gate/src/signals/"
-    );
-    assert!(
-        headings("docs/signals.md").is_superset(&signals),
-        "docs/signals.md"
-    );
+    assert_eq!(signals, names("gate/src/signals", "rs"), "gate/src/signals/");
+    assert!(headings("docs/signals.md").is_superset(&signals), "docs/signals.md");
 }
 
 fn sources(folder: &str) -> Vec<PathBuf> {
@@ -75,16 +63,10 @@ fn sources(folder: &str) -> Vec<PathBuf> {
 
 fn only_in(folder: &str, words: &[&str], allowed: &[&str]) {
     for path in sources(folder) {
-        let name = path
-            .strip_prefix(root(folder))
-            .unwrap()
-            .display()
-            .to_string();
+        let name = path.strip_prefix(root(folder)).unwrap().display().to_string();
         let text = fs::read_to_string(&path).unwrap();
         for word in words {
-            let uses = text
-                .lines()
-                .any(|l| !l.trim_start().starts_with("//") && l.contains(word));
+            let uses = text.lines().any(|l| !l.trim_start().starts_with("//") && l.contains(word));
             assert!(
                 !uses || allowed.contains(&name.as_str()),
                 "{folder}/{name} uses `{word}`, allowed only in {allowed:?}"
@@ -95,23 +77,11 @@ fn only_in(folder: &str, words: &[&str], allowed: &[&str]) {
 
 #[test]
 fn host_calls_stand_only_where_the_tree_says() {
-    only_in(
-        "proxy-filter/src",
-        &["hostcalls", "extern \"C\""],
-        &["host.rs"],
-    );
+    only_in("proxy-filter/src", &["hostcalls", "extern \"C\""], &["host.rs"]);
     only_in("proxy-filter/src", &["proxy_wasm::traits"], &["root.rs"]);
     only_in("policy/src", &["host_call", "SystemTime"], &["cluster.rs"]);
-    only_in(
-        "policy/src",
-        &["kubewarden_policy_sdk"],
-        &["lib.rs", "cluster.rs", "response.rs"],
-    );
-    only_in(
-        "gate/src",
-        &["SystemTime", "Instant", "std::fs", "std::env", "std::net"],
-        &[],
-    );
+    only_in("policy/src", &["kubewarden_policy_sdk"], &["lib.rs", "cluster.rs", "response.rs"]);
+    only_in("gate/src", &["SystemTime", "Instant", "std::fs", "std::env", "std::net"], &[]);
 }
 
 /// In each `lib.rs` modules stand in the order in which data passes through
@@ -119,10 +89,8 @@ fn host_calls_stand_only_where_the_tree_says() {
 #[test]
 fn gate_modules_use_only_modules_above_them() {
     let lib = fs::read_to_string(root("gate/src/lib.rs")).unwrap();
-    let order: Vec<&str> = lib
-        .lines()
-        .filter_map(|l| l.strip_prefix("pub mod ")?.strip_suffix(';'))
-        .collect();
+    let order: Vec<&str> =
+        lib.lines().filter_map(|l| l.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
     // A signal's name and a latency's kind are types that travel both ways.
     let excepted = ["snapshot -> document"];
     for (i, module) in order.iter().enumerate() {
@@ -149,10 +117,8 @@ fn gate_modules_use_only_modules_above_them() {
 
 #[test]
 fn paths_in_the_documents_exist() {
-    let mut documents: Vec<PathBuf> = fs::read_dir(root("docs"))
-        .unwrap()
-        .map(|e| e.unwrap().path())
-        .collect();
+    let mut documents: Vec<PathBuf> =
+        fs::read_dir(root("docs")).unwrap().map(|e| e.unwrap().path()).collect();
     documents.push(root("README.md"));
     let prefixes = [
         "gate/",
@@ -173,11 +139,7 @@ fn paths_in_the_documents_exist() {
             let concrete =
                 !path.contains(['*', '<', '{']) && !path.chars().any(|c| c.is_ascii_uppercase());
             if prefixes.iter().any(|p| path.starts_with(p)) && concrete {
-                assert!(
-                    root(path).exists(),
-                    "{}: {path} does not exist",
-                    document.display()
-                );
+                assert!(root(path).exists(), "{}: {path} does not exist", document.display());
             }
         }
     }
@@ -190,11 +152,7 @@ fn files_stay_small() {
         for path in sources(&format!("{folder}/src")) {
             let text = fs::read_to_string(&path).unwrap();
             let code = text.split("#[cfg(test)]").next().unwrap().lines().count();
-            assert!(
-                code <= 520,
-                "{}: {code} lines before its tests",
-                path.display()
-            );
+            assert!(code <= 520, "{}: {code} lines before its tests", path.display());
         }
     }
 }
@@ -218,11 +176,7 @@ fn check_envoy(path: &Path) {
         let probe = configuration["role"] == "probe";
         let expected = if probe { "FAIL_OPEN" } else { "FAIL_RELOAD" };
         assert_eq!(p["failure_policy"], expected, "{}", path.display());
-        assert!(
-            names.insert(p["name"].to_string()),
-            "{}: a name twice",
-            path.display()
-        );
+        assert!(names.insert(p["name"].to_string()), "{}: a name twice", path.display());
         assert_eq!(p["name"], p["root_id"]);
         assert_ne!(
             p["vm_config"]["vm_id"], p["vm_config"]["configuration"]["value"],

@@ -20,11 +20,7 @@ pub fn cases() -> Vec<PathBuf> {
     let mut files = Vec::new();
     for rule in Rule::ALL {
         let folder = root("tests/admission").join(rule.name());
-        files.extend(
-            std::fs::read_dir(&folder)
-                .unwrap()
-                .map(|e| e.unwrap().path()),
-        );
+        files.extend(std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path()));
     }
     files.sort();
     files
@@ -44,21 +40,13 @@ pub fn host(case: &Value) -> (PolicyHost, Arc<Mutex<Cluster>>) {
         Some(other) => panic!("unknown fault {other}"),
     };
     let cluster = Arc::new(Mutex::new(cluster));
-    (
-        modules()
-            .policy
-            .instantiate(Clock::at(now), Arc::clone(&cluster))
-            .unwrap(),
-        cluster,
-    )
+    (modules().policy.instantiate(Clock::at(now), Arc::clone(&cluster)).unwrap(), cluster)
 }
 
 fn answer(case: &Value) -> Value {
     let payload = json!({ "settings": case["settings"], "request": case["request"] });
     let (host, _) = host(case);
-    let bytes = host
-        .call("validate", payload.to_string().as_bytes())
-        .unwrap();
+    let bytes = host.call("validate", payload.to_string().as_bytes()).unwrap();
     serde_json::from_slice(&bytes).unwrap()
 }
 
@@ -105,11 +93,7 @@ fn every_rule_has_accepts_rejects_boundaries_and_malformed_input() {
         for word in ["accept", "reject", "boundary", "malformed"] {
             assert!(of(word) > 0, "{}: no case starts with {word}", rule.name());
         }
-        assert!(
-            of("accept") >= of("reject"),
-            "{}: fewer accepts than rejects",
-            rule.name()
-        );
+        assert!(of("accept") >= of("reject"), "{}: fewer accepts than rejects", rule.name());
     }
 }
 
@@ -119,13 +103,7 @@ fn names_say_what_the_answers_are() {
         let (_, case) = load(&path);
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         let accepted = case["answer"]["accepted"] == json!(true);
-        let rule = path
-            .parent()
-            .unwrap()
-            .file_name()
-            .unwrap()
-            .to_string_lossy()
-            .into_owned();
+        let rule = path.parent().unwrap().file_name().unwrap().to_string_lossy().into_owned();
         if name.starts_with("accept") {
             assert!(accepted, "{}", path.display());
         }
@@ -147,9 +125,7 @@ fn kubewardens_engine_answers_alike() {
     use wasmtime_provider::WasmtimeEngineProviderBuilder;
     let bytes = std::fs::read(root("dist/policy.wasm")).unwrap();
     let real_now = {
-        let since = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap();
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         gate::time::Timestamp::from_millis(since.as_millis() as i64)
     };
     for path in cases() {
@@ -164,34 +140,19 @@ fn kubewardens_engine_answers_alike() {
         let moved = gate::time::Timestamp::from_millis(real_now.millis() - 4_000).to_string();
         let case: Value = serde_yaml_ng::from_str(&text.replace(&observed(-4), &moved)).unwrap();
         let (_, cluster) = host(&case);
-        let engine = WasmtimeEngineProviderBuilder::new()
-            .module_bytes(&bytes)
-            .build()
-            .unwrap();
+        let engine = WasmtimeEngineProviderBuilder::new().module_bytes(&bytes).build().unwrap();
         let wapc = wapc::WapcHost::new(
             Box::new(engine),
             Some(Box::new(move |_, _, _, operation, payload| {
-                cluster
-                    .lock()
-                    .unwrap()
-                    .lookup(operation, payload)
-                    .map_err(Into::into)
+                cluster.lock().unwrap().lookup(operation, payload).map_err(Into::into)
             })),
         )
         .unwrap();
         let payload = json!({ "settings": case["settings"], "request": case["request"] });
-        let got: Value = serde_json::from_slice(
-            &wapc
-                .call("validate", payload.to_string().as_bytes())
-                .unwrap(),
-        )
-        .unwrap();
-        assert_eq!(
-            got["accepted"],
-            case["answer"]["accepted"],
-            "{}",
-            path.display()
-        );
+        let got: Value =
+            serde_json::from_slice(&wapc.call("validate", payload.to_string().as_bytes()).unwrap())
+                .unwrap();
+        assert_eq!(got["accepted"], case["answer"]["accepted"], "{}", path.display());
         assert_eq!(got["code"], case["answer"]["code"], "{}", path.display());
     }
 }

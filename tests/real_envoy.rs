@@ -2,7 +2,7 @@
 //! verdict in the built policy.
 
 use harness::clock::Clock;
-use harness::scenario::run::admission_request;
+use harness::scenario::setup::admission_request;
 use serde_json::{json, Value};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -39,12 +39,7 @@ fn rig(
         windows: json!({ "length_s": length_s, "poll_s": poll_s, "tick_s": tick_s }),
         endpoint_wasm,
     });
-    Rig {
-        envoy,
-        canary,
-        stable,
-        api,
-    }
+    Rig { envoy, canary, stable, api }
 }
 
 fn shipped() -> PathBuf {
@@ -52,10 +47,7 @@ fn shipped() -> PathBuf {
 }
 
 fn now() -> gate::time::Timestamp {
-    let ms = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_millis();
+    let ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     gate::time::Timestamp::from_millis(ms as i64)
 }
 
@@ -70,19 +62,13 @@ fn quantile(samples: &mut [f64], q: f64) -> f64 {
 }
 
 fn close(document: &Value, slice: &str, upstream: &Upstream) {
-    let mut took = upstream
-        .took_ms
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
+    let mut took = upstream.took_ms.lock().unwrap_or_else(PoisonError::into_inner);
     let imposed = quantile(&mut took, 0.99);
     let measured = document[slice]["p99_ms"].as_f64().unwrap();
     // 1 % of the histogram, and what the proxy and loopback add on a busy machine.
     let most = imposed * 1.01 + 40.0;
     println!("{slice}: imposed p99 {imposed:.1} ms, measured {measured:.1} ms");
-    assert!(
-        measured >= imposed * 0.99 && measured <= most,
-        "{slice}: {measured} for {imposed}"
-    );
+    assert!(measured >= imposed * 0.99 && measured <= most, "{slice}: {measured} for {imposed}");
 }
 
 fn counts_and_latencies(configuration: &'static str, latency: &str) {
@@ -90,10 +76,8 @@ fn counts_and_latencies(configuration: &'static str, latency: &str) {
     let mut requests = Vec::new();
     for i in 0..400 {
         // 12 of 400 fail on the canary, 3 of 400 on stable; one in 40 is slow.
-        let (canary_status, stable_status) = (
-            if i % 33 == 1 && i < 396 { 503 } else { 200 },
-            if i % 150 == 7 { 500 } else { 200 },
-        );
+        let (canary_status, stable_status) =
+            (if i % 33 == 1 && i < 396 { 503 } else { 200 }, if i % 150 == 7 { 500 } else { 200 });
         let ms = |slow| if i % 40 == 3 { slow } else { 5 };
         requests.push((true, format!("/{canary_status}/{}", ms(300))));
         requests.push((false, format!("/{stable_status}/{}", ms(200))));
@@ -102,19 +86,10 @@ fn counts_and_latencies(configuration: &'static str, latency: &str) {
     let d = rig.envoy.wait_for(15, "all counts", |d| {
         d["canary"]["requests"] == 400 && d["stable"]["requests"] == 400
     });
-    assert_eq!(
-        (&d["canary"]["errors"], &d["stable"]["errors"]),
-        (&json!(12), &json!(3))
-    );
-    assert_eq!(
-        (&d["canary"]["5xx_ppm"], &d["canary"]["5xx_rate"]),
-        (&json!(30_000), &json!(0.03))
-    );
+    assert_eq!((&d["canary"]["errors"], &d["stable"]["errors"]), (&json!(12), &json!(3)));
+    assert_eq!((&d["canary"]["5xx_ppm"], &d["canary"]["5xx_rate"]), (&json!(30_000), &json!(0.03)));
     for slice in ["canary", "stable"] {
-        assert_eq!(
-            (&d[slice]["local_errors"], &d[slice]["aborted"]),
-            (&json!(0), &json!(0))
-        );
+        assert_eq!((&d[slice]["local_errors"], &d[slice]["aborted"]), (&json!(0), &json!(0)));
     }
     assert_eq!(d["observer"]["latency"], latency);
     assert_eq!(d["observer"]["workers"], 2, "both workers measured");
@@ -134,10 +109,8 @@ fn http_filter_counts_exactly_and_measures_p99() {
 
 /// An edit of the lane's ScaledObject against what the gateway really published.
 fn admit(rig: &Rig, old: i64, new: i64) -> harness::policy_host::Verdict {
-    let policy = modules()
-        .policy
-        .instantiate(Clock::at(now()), Arc::clone(&rig.api.cluster))
-        .unwrap();
+    let policy =
+        modules().policy.instantiate(Clock::at(now()), Arc::clone(&rig.api.cluster)).unwrap();
     let object = |max: i64| {
         json!({
             "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
@@ -151,9 +124,7 @@ fn admit(rig: &Rig, old: i64, new: i64) -> harness::policy_host::Verdict {
         Some(&object(old)),
         &object(new),
     );
-    policy
-        .validate(&scenario().policy.settings, &request)
-        .unwrap()
+    policy.validate(&scenario().policy.settings, &request).unwrap()
 }
 
 #[test]
@@ -161,32 +132,17 @@ fn a_real_verdict_stops_a_real_raise() {
     let rig = rig("access-logger.yaml", SECONDS, shipped());
     let envoy = &rig.envoy;
     // A new gateway knows nothing: active and frozen until `end`.
-    let d = envoy.wait_for(15, "the first document", |d| {
-        d["observer"]["publish_failures"] == 0
-    });
-    assert_eq!(
-        (&d["canary_active"], &d["scaling"]["frozen"]),
-        (&json!(true), &json!(1))
-    );
+    let d = envoy.wait_for(15, "the first document", |d| d["observer"]["publish_failures"] == 0);
+    assert_eq!((&d["canary_active"], &d["scaling"]["frozen"]), (&json!(true), &json!(1)));
     assert_eq!(envoy.put("/keda/facts", "facts", &facts()).status, 204);
-    assert_eq!(
-        envoy
-            .put("/keda/canary", "ops", &json!({ "action": "end" }))
-            .status,
-        204
-    );
+    assert_eq!(envoy.put("/keda/canary", "ops", &json!({ "action": "end" })).status, 204);
     envoy.wait_for(20, "an idle, healthy lane", |d| d["status"] == "healthy");
     assert!(admit(&rig, 6, 9).accepted, "an idle lane is free");
 
-    let begun = envoy.put(
-        "/keda/canary",
-        "ops",
-        &json!({ "action": "begin", "weight": 0.1 }),
-    );
+    let begun = envoy.put("/keda/canary", "ops", &json!({ "action": "begin", "weight": 0.1 }));
     assert_eq!(begun.status, 204, "{begun:?}");
-    let failing: Vec<_> = (0..40)
-        .map(|i| (true, format!("/{}/1", if i % 3 == 0 { 500 } else { 200 })))
-        .collect();
+    let failing: Vec<_> =
+        (0..40).map(|i| (true, format!("/{}/1", if i % 3 == 0 { 500 } else { 200 }))).collect();
     let verdict = loop {
         envoy.send_all(&failing);
         envoy.put("/keda/facts", "facts", &facts());
@@ -194,43 +150,24 @@ fn a_real_verdict_stops_a_real_raise() {
         if d["degraded"] == true {
             break d;
         }
-        assert!(
-            d["canary"]["requests"].as_u64() < Some(20_000),
-            "never degraded: {d}"
-        );
+        assert!(d["canary"]["requests"].as_u64() < Some(20_000), "never degraded: {d}");
     };
     assert_eq!(verdict["scaling"]["frozen_by"], json!(["canary_5xx_rate"]));
     // 204 says that the verdict with this command is published.
     assert_eq!(
         envoy
-            .put(
-                "/keda/canary",
-                "ops",
-                &json!({ "action": "maintenance", "maintenance": false })
-            )
+            .put("/keda/canary", "ops", &json!({ "action": "maintenance", "maintenance": false }))
             .status,
         204
     );
     let raise = admit(&rig, 6, 7);
-    assert_eq!(
-        (raise.accepted, raise.rule()),
-        (false, "cap-frozen"),
-        "{raise:?}"
-    );
+    assert_eq!((raise.accepted, raise.rule()), (false, "cap-frozen"), "{raise:?}");
     println!("{}", raise.message.unwrap());
     assert!(admit(&rig, 6, 5).accepted);
     let object = rig.api.cluster.lock().unwrap();
-    let kept = object
-        .get("ConfigMap", "builds", "canary-gate.gw-a1")
-        .unwrap();
-    assert_eq!(
-        kept["metadata"]["labels"]["canary-gate.dev/lane"],
-        "openclaw-build-lane"
-    );
-    assert!(kept["data"]["merged"]
-        .as_str()
-        .unwrap()
-        .contains("\"degraded\": true"));
+    let kept = object.get("ConfigMap", "builds", "canary-gate.gw-a1").unwrap();
+    assert_eq!(kept["metadata"]["labels"]["canary-gate.dev/lane"], "openclaw-build-lane");
+    assert!(kept["data"]["merged"].as_str().unwrap().contains("\"degraded\": true"));
 }
 
 #[test]
@@ -243,25 +180,11 @@ fn tokens_methods_and_other_paths() {
     assert_eq!(envoy.get("/keda/metrics", "facts").status, 403);
     assert_eq!(envoy.get("/keda/metrics", "keda").status, 200);
     assert_eq!(envoy.get("/keda/facts", "facts").status, 405);
-    assert_eq!(
-        envoy.get("/elsewhere", "keda").status,
-        404,
-        "passes through to the routes"
-    );
+    assert_eq!(envoy.get("/elsewhere", "keda").status, 404, "passes through to the routes");
     let wrong = envoy.put("/keda/facts", "facts", &json!({ "at": "soon" }));
+    assert_eq!((wrong.status, wrong.body.contains("at: `soon`")), (400, true), "{wrong:?}");
     assert_eq!(
-        (wrong.status, wrong.body.contains("at: `soon`")),
-        (400, true),
-        "{wrong:?}"
-    );
-    assert_eq!(
-        envoy
-            .put(
-                "/keda/canary",
-                "ops",
-                &json!({ "action": "weight", "weight": 7 })
-            )
-            .status,
+        envoy.put("/keda/canary", "ops", &json!({ "action": "weight", "weight": 7 })).status,
         400
     );
 }
@@ -282,11 +205,7 @@ fn header_bytes_take_nothing_down() {
             let mut answer = Vec::new();
             socket.read_to_end(&mut answer).unwrap();
             let answer = String::from_utf8_lossy(&answer);
-            let expected = if port == envoy.vip {
-                "HTTP/1.1 200"
-            } else {
-                "HTTP/1.1 401"
-            };
+            let expected = if port == envoy.vip { "HTTP/1.1 200" } else { "HTTP/1.1 401" };
             assert!(answer.starts_with(expected), "{answer}");
         }
     }
@@ -296,11 +215,7 @@ fn header_bytes_take_nothing_down() {
 
 #[test]
 fn a_request_that_traps_the_endpoint_leaves_the_probe_counting() {
-    let rig = rig(
-        "access-logger.yaml",
-        MINUTES,
-        root("target/trap/proxy-filter.wasm"),
-    );
+    let rig = rig("access-logger.yaml", MINUTES, root("target/trap/proxy-filter.wasm"));
     let envoy = &rig.envoy;
     let send = |n: usize| envoy.send_all(&vec![(true, "/200/1".to_owned()); n]);
     send(50);

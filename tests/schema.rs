@@ -10,10 +10,7 @@ fn check(file: &str, schema: &schemars::Schema) {
         std::fs::write(&path, &generated).unwrap();
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(
-        kept, generated,
-        "{file} is not what the types say: run `BLESS=1 make test`"
-    );
+    assert_eq!(kept, generated, "{file} is not what the types say: run `BLESS=1 make test`");
 }
 
 #[test]

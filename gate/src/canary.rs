@@ -121,10 +121,7 @@ impl Command {
         for (key, is_given) in given {
             let known = required.contains(&key) || optional.contains(&key);
             if is_given && !known {
-                return Err(format!(
-                    "{key}: `{}` does not take it",
-                    command.action.name()
-                ));
+                return Err(format!("{key}: `{}` does not take it", command.action.name()));
             }
             if !is_given && required.contains(&key) {
                 return Err(format!("{key}: `{}` needs it", command.action.name()));
@@ -264,15 +261,11 @@ impl Canary {
             return if *self == same {
                 Ok(())
             } else {
-                Err(Conflict(
-                    "begin: a canary with other values is active; `end` it first".into(),
-                ))
+                Err(Conflict("begin: a canary with other values is active; `end` it first".into()))
             };
         }
         if self.aborted {
-            return Err(Conflict(
-                "begin: the last canary was aborted; `end` it first".into(),
-            ));
+            return Err(Conflict("begin: the last canary was aborted; `end` it first".into()));
         }
         if around.frozen {
             return Err(Conflict(
@@ -285,9 +278,7 @@ impl Canary {
 
     fn set_weight(&mut self, weight: f64, around: Circumstances) -> Result<(), Conflict> {
         if !self.active {
-            return Err(Conflict(
-                "weight: no canary is active; `begin` one first".into(),
-            ));
+            return Err(Conflict("weight: no canary is active; `begin` one first".into()));
         }
         if weight > self.weight.unwrap_or(0.0) {
             if around.degraded || around.frozen {
@@ -361,38 +352,20 @@ mod tests {
 
     fn active() -> Canary {
         let mut c = Canary::default();
-        let begin = Command {
-            weight: Some(0.1),
-            ..Command::new(Action::Begin)
-        };
+        let begin = Command { weight: Some(0.1), ..Command::new(Action::Begin) };
         c.apply(&begin, Circumstances::default(), NOW).unwrap();
         c
     }
 
-    const FROZEN: Circumstances = Circumstances {
-        frozen: true,
-        degraded: true,
-        queue_grows: false,
-        queue_depth: None,
-    };
-    const GROWING: Circumstances = Circumstances {
-        frozen: false,
-        degraded: false,
-        queue_grows: true,
-        queue_depth: Some(40),
-    };
-    const CALM: Circumstances = Circumstances {
-        frozen: false,
-        degraded: false,
-        queue_grows: false,
-        queue_depth: Some(3),
-    };
+    const FROZEN: Circumstances =
+        Circumstances { frozen: true, degraded: true, queue_grows: false, queue_depth: None };
+    const GROWING: Circumstances =
+        Circumstances { frozen: false, degraded: false, queue_grows: true, queue_depth: Some(40) };
+    const CALM: Circumstances =
+        Circumstances { frozen: false, degraded: false, queue_grows: false, queue_depth: Some(3) };
 
     fn weight(w: f64) -> Command {
-        Command {
-            weight: Some(w),
-            ..Command::new(Action::Weight)
-        }
+        Command { weight: Some(w), ..Command::new(Action::Weight) }
     }
 
     #[rstest]
@@ -442,9 +415,6 @@ mod tests {
             ..Canary::default()
         };
         assert!(c.judges("a") && !c.judges("b"));
-        assert_eq!(
-            (c.expected_hash("a"), c.expected_hash("b")),
-            (Some("new"), Some("old"))
-        );
+        assert_eq!((c.expected_hash("a"), c.expected_hash("b")), (Some("new"), Some("old")));
     }
 }

@@ -126,11 +126,7 @@ pub fn raises(old: &ReplicaSpec, new: &ReplicaSpec) -> Vec<Raise> {
         push(Level::Release, held_at, new.ceiling());
     }
     if new.force_activation && !old.force_activation {
-        push(
-            Level::ForceActivation,
-            old.rest().min(0),
-            new.floor().max(1),
-        );
+        push(Level::ForceActivation, old.rest().min(0), new.floor().max(1));
     }
     found
 }
@@ -154,11 +150,7 @@ mod tests {
     use rstest::rstest;
 
     fn spec(max: i64) -> ReplicaSpec {
-        ReplicaSpec {
-            max: Some(max),
-            min: Some(1),
-            ..ReplicaSpec::default()
-        }
+        ReplicaSpec { max: Some(max), min: Some(1), ..ReplicaSpec::default() }
     }
 
     #[rstest]
@@ -187,10 +179,7 @@ mod tests {
         #[case] new: ReplicaSpec,
         #[case] expected: &[(Level, i64, i64)],
     ) {
-        let got: Vec<_> = raises(&old, &new)
-            .into_iter()
-            .map(|r| (r.level, r.old, r.new))
-            .collect();
+        let got: Vec<_> = raises(&old, &new).into_iter().map(|r| (r.level, r.old, r.new)).collect();
         assert_eq!(got, expected);
     }
 
@@ -201,28 +190,19 @@ mod tests {
             1 => (-2i64..120).prop_map(|n| Some(PausedReplicas::At(n))),
             1 => Just(Some(PausedReplicas::Unparseable)),
         ];
-        (
-            n(),
-            n(),
-            n(),
-            paused,
-            any::<bool>(),
-            any::<bool>(),
-            any::<bool>(),
+        (n(), n(), n(), paused, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+            |(max, min, idle, paused_replicas, paused, paused_scale_out, force_activation)| {
+                ReplicaSpec {
+                    max,
+                    min,
+                    idle,
+                    paused_replicas,
+                    paused,
+                    paused_scale_out,
+                    force_activation,
+                }
+            },
         )
-            .prop_map(
-                |(max, min, idle, paused_replicas, paused, paused_scale_out, force_activation)| {
-                    ReplicaSpec {
-                        max,
-                        min,
-                        idle,
-                        paused_replicas,
-                        paused,
-                        paused_scale_out,
-                        force_activation,
-                    }
-                },
-            )
     }
 
     proptest! {

@@ -63,10 +63,7 @@ impl Facts {
             ));
         }
         if !(0.0..=100.0).contains(&facts.disk_used_pct) {
-            return Err(format!(
-                "disk_used_pct: {} is outside 0 to 100",
-                facts.disk_used_pct
-            ));
+            return Err(format!("disk_used_pct: {} is outside 0 to 100", facts.disk_used_pct));
         }
         if facts.doctor_failures.len() > MAX_FAILURES {
             return Err(format!("doctor_failures: more than {MAX_FAILURES} names"));
@@ -104,10 +101,7 @@ mod tests {
     #[case("", "EOF")]
     #[case("[]", "facts")]
     #[case(r#"{"at":"soon","disk_used_pct":1,"doctor_ok":true}"#, "at: `soon`")]
-    #[case(
-        r#"{"at":"2026-11-24T09:01:00Z","disk_used_pct":1,"doctor_ok":true}"#,
-        "at: "
-    )]
+    #[case(r#"{"at":"2026-11-24T09:01:00Z","disk_used_pct":1,"doctor_ok":true}"#, "at: ")]
     #[case(
         r#"{"at":"2026-11-24T09:00:00Z","disk_used_pct":"71","doctor_ok":true}"#,
         "disk_used_pct: "
@@ -124,10 +118,7 @@ mod tests {
         r#"{"at":"2026-11-24T09:00:00Z","disk_used_pct":1,"doctor_ok":true,"disk":1}"#,
         "unknown field `disk`"
     )]
-    #[case(
-        r#"{"at":"2026-11-24T09:00:00Z","disk_used_pct":1}"#,
-        "missing field `doctor_ok`"
-    )]
+    #[case(r#"{"at":"2026-11-24T09:00:00Z","disk_used_pct":1}"#, "missing field `doctor_ok`")]
     fn names_what_is_wrong(#[case] body: &str, #[case] expected: &str) {
         let e = Facts::parse(body.as_bytes(), NOW).unwrap_err();
         assert!(e.to_lowercase().contains(&expected.to_lowercase()), "{e}");

@@ -179,10 +179,8 @@ mod tests {
         assert!(of(299).upper_bound(0.99, 0.05).is_some());
         // n = 1000: the two-sided 95 % interval of p99 spans ranks 98.3-99.7 %.
         let h = of(1000);
-        let (low, high) = (
-            h.lower_bound(0.99, 0.025).unwrap(),
-            h.upper_bound(0.99, 0.025).unwrap(),
-        );
+        let (low, high) =
+            (h.lower_bound(0.99, 0.025).unwrap(), h.upper_bound(0.99, 0.025).unwrap());
         assert!((975.0..=990.0).contains(&low), "{low}");
         assert!((990.0..=1001.0).contains(&high), "{high}");
     }

@@ -59,11 +59,7 @@ impl schemars::JsonSchema for Cause {
         "Cause".into()
     }
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let names: Vec<_> = Signal::ALL
-            .iter()
-            .map(|s| s.name())
-            .chain(["state_unknown"])
-            .collect();
+        let names: Vec<_> = Signal::ALL.iter().map(|s| s.name()).chain(["state_unknown"]).collect();
         schemars::json_schema!({ "type": "string", "enum": names })
     }
 }
@@ -104,14 +100,9 @@ impl Hold {
     /// A cause appeared: freezes at once, between polls too.
     pub fn freeze(&mut self, cause: Cause, now: Timestamp) {
         if !self.frozen() {
-            let again = self
-                .thawed_at
-                .is_some_and(|t| (0..=REFREEZE_S).contains(&now.since(t)));
-            self.required = if again {
-                (self.required * 2).min(CLEAN_POLLS_MAX)
-            } else {
-                CLEAN_POLLS
-            };
+            let again = self.thawed_at.is_some_and(|t| (0..=REFREEZE_S).contains(&now.since(t)));
+            self.required =
+                if again { (self.required * 2).min(CLEAN_POLLS_MAX) } else { CLEAN_POLLS };
             self.since = Some(now);
         }
         self.clean = 0;
@@ -197,9 +188,6 @@ mod tests {
         let causes = BTreeSet::from([RATE, Cause::StateUnknown]);
         let json = serde_json::to_string(&causes).unwrap();
         assert_eq!(json, r#"["canary_5xx_rate","state_unknown"]"#);
-        assert_eq!(
-            serde_json::from_str::<BTreeSet<Cause>>(&json).unwrap(),
-            causes
-        );
+        assert_eq!(serde_json::from_str::<BTreeSet<Cause>>(&json).unwrap(), causes);
     }
 }

@@ -73,10 +73,9 @@ impl Track {
                 self.failed = false;
                 (Outcome::Pass, "within limits".to_owned())
             }
-            None if self.failed => (
-                Outcome::Fail,
-                format!("failed and has not passed since: {}", poll.waiting),
-            ),
+            None if self.failed => {
+                (Outcome::Fail, format!("failed and has not passed since: {}", poll.waiting))
+            }
             None if poll.broken_thinly => (
                 Outcome::Insufficient,
                 "over the limit in two consecutive windows, on too few requests to rule out chance"
@@ -296,11 +295,7 @@ impl Judge {
                 track.horizons.passed_from = track.passed_from.or(track.horizons.passed_from);
             }
         }
-        self.failing_polls = if canary_fails {
-            self.failing_polls + 1
-        } else {
-            0
-        };
+        self.failing_polls = if canary_fails { self.failing_polls + 1 } else { 0 };
         if config.abort_on_fail && self.failing_polls >= ABORT_POLLS {
             self.canary.abort();
             self.leave_canary(|c| matches!(c, Cause::Signal(s) if s.is_canary()));
@@ -308,9 +303,7 @@ impl Judge {
     }
 
     fn fresh_facts(&self, config: &Config, now: Timestamp) -> Option<&Facts> {
-        self.facts
-            .as_ref()
-            .filter(|f| f.age_s(now) <= config.thresholds.facts_max_age_s)
+        self.facts.as_ref().filter(|f| f.age_s(now) <= config.thresholds.facts_max_age_s)
     }
 
     fn queue_depth(&self, config: &Config, now: Timestamp) -> Option<u64> {
@@ -321,12 +314,8 @@ impl Judge {
         let limits = &config.thresholds;
         let facts = self.fresh_facts(config, now);
         let of_facts = |signal: Signal, evaluate: &dyn Fn(&Facts) -> Reading| {
-            let stale = || {
-                Reading::new(
-                    Outcome::Stale,
-                    "the node facts are not fresh, see facts_age",
-                )
-            };
+            let stale =
+                || Reading::new(Outcome::Stale, "the node facts are not fresh, see facts_age");
             (signal, facts.map_or_else(stale, evaluate))
         };
         let mut readings = Vec::with_capacity(Signal::ALL.len());
@@ -349,10 +338,7 @@ impl Judge {
             skill_hash::evaluate(expected, f.skill_hash.as_deref())
         }));
         readings.push(of_facts(Signal::Doctor, &doctor::evaluate));
-        readings.push((
-            Signal::FactsAge,
-            facts_age::evaluate(self.facts.as_ref(), limits, now),
-        ));
+        readings.push((Signal::FactsAge, facts_age::evaluate(self.facts.as_ref(), limits, now)));
         readings
     }
 
@@ -360,10 +346,7 @@ impl Judge {
     fn readings(&self, config: &Config, now: Timestamp) -> Vec<(Signal, Reading)> {
         let mut readings = Vec::with_capacity(Signal::ALL.len());
         if self.canary.judges(&config.az) {
-            let tracks = [
-                (Signal::Canary5xxRate, &self.rate),
-                (Signal::CanaryP99, &self.p99),
-            ];
+            let tracks = [(Signal::Canary5xxRate, &self.rate), (Signal::CanaryP99, &self.p99)];
             for (signal, track) in tracks {
                 readings.extend(track.as_ref().map(|t| (signal, t.reading.clone())));
             }
@@ -373,9 +356,7 @@ impl Judge {
     }
 
     fn degraded(&self, readings: &[(Signal, Reading)]) -> bool {
-        readings
-            .iter()
-            .any(|(s, r)| s.freezes() && r.outcome == Outcome::Fail)
+        readings.iter().any(|(s, r)| s.freezes() && r.outcome == Outcome::Fail)
     }
 
     fn status(&self, readings: &[(Signal, Reading)]) -> Status {
@@ -395,11 +376,7 @@ impl Judge {
 
     fn disk(&self, config: &Config) -> (DiskLevel, DiskTier) {
         // The last known level, whatever its age: a disk does not empty itself.
-        let tier = self
-            .facts
-            .as_ref()
-            .and_then(|f| f.disk_tier)
-            .unwrap_or(config.disk_tier);
+        let tier = self.facts.as_ref().and_then(|f| f.disk_tier).unwrap_or(config.disk_tier);
         let level = self
             .facts
             .as_ref()

@@ -48,11 +48,7 @@ pub struct Target {
     pub kind: TargetKind,
     pub name: String,
     pub slice: Slice,
-    #[serde(
-        rename = "scaledObject",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "scaledObject", default, skip_serializing_if = "Option::is_none")]
     pub scaled_object: Option<String>,
     /// Only where a target serves one AZ slice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -96,10 +92,7 @@ impl GatewayState {
         let verdict = verdict.and_then(|v| {
             let age_s = now.since(v.observed_at);
             if v.gateway != id {
-                Err(Unknown::Malformed(format!(
-                    "gateway: the verdict is of `{}`",
-                    v.gateway
-                )))
+                Err(Unknown::Malformed(format!("gateway: the verdict is of `{}`", v.gateway)))
             } else if age_s < -MAX_FUTURE_S {
                 Err(Unknown::Future { by_s: -age_s })
             } else if !v.asleep && age_s > i64::try_from(max_age_s).unwrap_or(i64::MAX) {
@@ -108,11 +101,7 @@ impl GatewayState {
                 Ok(v)
             }
         });
-        Self {
-            id: id.into(),
-            az: az.into(),
-            verdict,
-        }
+        Self { id: id.into(), az: az.into(), verdict }
     }
 }
 
@@ -339,33 +328,24 @@ fn rows_of(v: &Verdict, serves: bool) -> impl Iterator<Item = Row> {
 
 /// Active gateways that name different slices or packs under test: somebody is wrong.
 fn disagreement(gateways: &[GatewayState]) -> Option<String> {
-    let mut active = gateways
-        .iter()
-        .filter_map(|g| g.verdict.as_ref().ok())
-        .filter(|v| v.canary_active);
+    let mut active =
+        gateways.iter().filter_map(|g| g.verdict.as_ref().ok()).filter(|v| v.canary_active);
     let first = active.next()?;
     active.find_map(|v| {
         let fields = [
             ("az_under_test", &first.az_under_test, &v.az_under_test),
             ("skill_hash", &first.skill_hash, &v.skill_hash),
-            (
-                "stable_skill_hash",
-                &first.stable_skill_hash,
-                &v.stable_skill_hash,
-            ),
+            ("stable_skill_hash", &first.stable_skill_hash, &v.stable_skill_hash),
         ];
-        fields
-            .into_iter()
-            .find(|(_, a, b)| a != b)
-            .map(|(key, a, b)| {
-                format!(
-                    "{} says {key} {}, {} says {}: send the same begin to all gateways",
-                    first.gateway,
-                    a.as_deref().unwrap_or("absent"),
-                    v.gateway,
-                    b.as_deref().unwrap_or("absent"),
-                )
-            })
+        fields.into_iter().find(|(_, a, b)| a != b).map(|(key, a, b)| {
+            format!(
+                "{} says {key} {}, {} says {}: send the same begin to all gateways",
+                first.gateway,
+                a.as_deref().unwrap_or("absent"),
+                v.gateway,
+                b.as_deref().unwrap_or("absent"),
+            )
+        })
     })
 }
 
@@ -384,10 +364,7 @@ mod tests {
         has_canary_target: true,
         cap_when_stale: false,
     };
-    const NO_CANARY_TARGET: Declared = Declared {
-        has_canary_target: false,
-        ..DECLARED
-    };
+    const NO_CANARY_TARGET: Declared = Declared { has_canary_target: false, ..DECLARED };
 
     fn verdict(change: impl FnOnce(&mut Verdict)) -> Result<Verdict, Unknown> {
         let mut v = idle("gw-a1", NOW);
@@ -499,34 +476,19 @@ mod tests {
 
     #[test]
     fn stale_with_cap_allows_the_declared_limits() {
-        let s = state(
-            missing(),
-            Declared {
-                cap_when_stale: true,
-                ..DECLARED
-            },
-        );
+        let s = state(missing(), Declared { cap_when_stale: true, ..DECLARED });
         assert_eq!(s.allowed(Slice::Stable, Some(4)).unwrap().0, 6);
         assert_eq!(s.allowed(Slice::Canary, Some(0)).unwrap().0, 1);
     }
 
     #[test]
     fn without_a_stable_value_nothing_rises() {
-        let undeclared = Declared {
-            stable_replicas: None,
-            ..DECLARED
-        };
+        let undeclared = Declared { stable_replicas: None, ..DECLARED };
         let v = verdict(|v| {
             v.canary_active = true;
             v.stable_replicas = None;
         });
-        assert_eq!(
-            state(v, undeclared)
-                .allowed(Slice::Stable, Some(4))
-                .unwrap()
-                .0,
-            4
-        );
+        assert_eq!(state(v, undeclared).allowed(Slice::Stable, Some(4)).unwrap().0, 4);
     }
 
     #[test]
@@ -536,36 +498,18 @@ mod tests {
             v.stable_replicas = Some(3);
             v.headroom = 0;
         });
-        assert_eq!(
-            state(v, NO_CANARY_TARGET)
-                .allowed(Slice::Stable, Some(1))
-                .unwrap()
-                .0,
-            3
-        );
+        assert_eq!(state(v, NO_CANARY_TARGET).allowed(Slice::Stable, Some(1)).unwrap().0, 3);
         let v = verdict(|v| {
             v.canary_active = true;
             v.stable_replicas = Some(50);
             v.headroom = 50;
         });
-        assert_eq!(
-            state(v, NO_CANARY_TARGET)
-                .allowed(Slice::Stable, Some(1))
-                .unwrap()
-                .0,
-            7
-        );
+        assert_eq!(state(v, NO_CANARY_TARGET).allowed(Slice::Stable, Some(1)).unwrap().0, 7);
     }
 
     #[test]
     fn stable_may_always_rise_to_its_minimum() {
-        let s = state(
-            red(),
-            Declared {
-                min_stable: 2,
-                ..DECLARED
-            },
-        );
+        let s = state(red(), Declared { min_stable: 2, ..DECLARED });
         assert_eq!(s.allowed(Slice::Stable, Some(0)).unwrap().0, 2);
         assert_eq!(s.allowed(Slice::Canary, Some(0)).unwrap().0, 0);
     }
@@ -573,12 +517,8 @@ mod tests {
     #[test]
     fn a_gateway_of_another_az_speaks_for_the_canary_only() {
         let of = |id: &str, az: &str, v| GatewayState::of(id, az, v, 180, NOW);
-        let named = |id: &str, v: Result<Verdict, Unknown>| {
-            v.map(|v| Verdict {
-                gateway: id.into(),
-                ..v
-            })
-        };
+        let named =
+            |id: &str, v: Result<Verdict, Unknown>| v.map(|v| Verdict { gateway: id.into(), ..v });
         let a = of("gw-a1", "a", verdict(|_| {}));
         let cases = [
             (named("gw-b1", red()), None),
@@ -596,11 +536,7 @@ mod tests {
     #[test]
     fn gateways_that_disagree_freeze() {
         let of = |id: &str, hash: &str| {
-            let v = Verdict {
-                canary_active: true,
-                skill_hash: Some(hash.into()),
-                ..idle(id, NOW)
-            };
+            let v = Verdict { canary_active: true, skill_hash: Some(hash.into()), ..idle(id, NOW) };
             GatewayState::of(id, "a", Ok(v), 180, NOW)
         };
         let s = LaneState::of(&[of("gw-a1", "x"), of("gw-a2", "y")], None, DECLARED, NOW);
@@ -610,15 +546,7 @@ mod tests {
     }
 
     fn any_verdict() -> impl Strategy<Value = Result<Verdict, Unknown>> {
-        (
-            any::<[bool; 5]>(),
-            0u8..3,
-            any::<bool>(),
-            0u32..12,
-            0u32..4,
-            -100i64..400,
-            0u8..6,
-        )
+        (any::<[bool; 5]>(), 0u8..3, any::<bool>(), 0u32..12, 0u32..4, -100i64..400, 0u8..6)
             .prop_map(
                 |(
                     [active, frozen, degraded, aborted, by_disk],

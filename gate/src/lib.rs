@@ -12,24 +12,24 @@
 //!                     document ◄──┴──► verdict ─► lane ─► (the policy's rules)
 //! ```
 
-pub mod binomial;
-pub mod canary;
-pub mod ceiling;
-pub mod document;
-pub mod facts;
-pub mod histogram;
-pub mod hold;
-pub mod judge;
-pub mod lane;
-pub mod names;
 pub mod parse;
-pub mod rule;
-pub mod sample;
-pub mod scaling;
-pub mod signals;
-pub mod slice;
-pub mod snapshot;
-pub mod threshold;
+pub mod names;
 pub mod time;
-pub mod verdict;
+pub mod threshold;
+pub mod slice;
+pub mod binomial;
+pub mod histogram;
+pub mod sample;
 pub mod window;
+pub mod snapshot;
+pub mod facts;
+pub mod canary;
+pub mod signals;
+pub mod hold;
+pub mod scaling;
+pub mod document;
+pub mod verdict;
+pub mod judge;
+pub mod rule;
+pub mod ceiling;
+pub mod lane;

@@ -10,10 +10,7 @@ pub use schemars;
 /// Joins names for an error message.
 pub fn unknown(text: &str, names: impl Iterator<Item = &'static str>) -> String {
     let names: Vec<String> = names.map(|n| format!("`{n}`")).collect();
-    format!(
-        "unknown variant `{text}`, expected one of {}",
-        names.join(", ")
-    )
+    format!("unknown variant `{text}`, expected one of {}", names.join(", "))
 }
 
 /// Defines an enum with `ALL`, `name`, `parse` and serde by name.
@@ -99,24 +96,13 @@ mod tests {
 
     #[test]
     fn reads_and_writes_names() {
-        assert_eq!(
-            serde_json::to_string(&Colour::DeepBlue).unwrap(),
-            r#""deep-blue""#
-        );
-        assert_eq!(
-            serde_json::from_str::<Colour>(r#""red""#).unwrap(),
-            Colour::default()
-        );
+        assert_eq!(serde_json::to_string(&Colour::DeepBlue).unwrap(), r#""deep-blue""#);
+        assert_eq!(serde_json::from_str::<Colour>(r#""red""#).unwrap(), Colour::default());
     }
 
     #[test]
     fn an_unknown_name_is_listed_with_the_known() {
-        let e = serde_json::from_str::<Colour>(r#""pink""#)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            e.contains("unknown variant `pink`, expected one of `red`, `deep-blue`"),
-            "{e}"
-        );
+        let e = serde_json::from_str::<Colour>(r#""pink""#).unwrap_err().to_string();
+        assert!(e.contains("unknown variant `pink`, expected one of `red`, `deep-blue`"), "{e}");
     }
 }

@@ -48,11 +48,8 @@ pub fn text<'de, D: Deserializer<'de>, T>(
 }
 
 fn offset(bytes: &[u8], line: usize, column: usize) -> usize {
-    let before: usize = bytes
-        .split_inclusive(|b| *b == b'\n')
-        .take(line.saturating_sub(1))
-        .map(<[u8]>::len)
-        .sum();
+    let before: usize =
+        bytes.split_inclusive(|b| *b == b'\n').take(line.saturating_sub(1)).map(<[u8]>::len).sum();
     before.saturating_add(column)
 }
 
@@ -130,14 +127,8 @@ mod tests {
     }
 
     #[rstest]
-    #[case(
-        r#"{"text":"a, {b","list":[{"n":1},{"n":-1}]}"#,
-        "list[1].n: invalid value"
-    )]
-    #[case(
-        "{\n \"text\": \"\\\"x\",\n \"list\": [ {\"n\": \"1\"} ]}",
-        "list[0].n: invalid type"
-    )]
+    #[case(r#"{"text":"a, {b","list":[{"n":1},{"n":-1}]}"#, "list[1].n: invalid value")]
+    #[case("{\n \"text\": \"\\\"x\",\n \"list\": [ {\"n\": \"1\"} ]}", "list[0].n: invalid type")]
     #[case(r#"{"list":[{}],"text":""}"#, "list[0]: missing field `n`")]
     #[case(r#"{"list":[],"text":7}"#, "text: invalid type")]
     #[case(r#"{"list":{},"text":""}"#, "list: invalid type: map")]

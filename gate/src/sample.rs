@@ -60,11 +60,7 @@ mod tests {
     #[case(Some(101), "", Sample::Success)]
     #[case(Some(499), "", Sample::Success)]
     #[case(Some(500), "via_upstream", Sample::Error)]
-    #[case(
-        Some(503),
-        "upstream_reset_before_response_started{connection_failure}",
-        Sample::Error
-    )]
+    #[case(Some(503), "upstream_reset_before_response_started{connection_failure}", Sample::Error)]
     #[case(Some(504), "upstream_response_timeout", Sample::Error)]
     #[case(Some(503), "no_healthy_upstream", Sample::Error)]
     #[case(Some(503), "wasm_fail_stream", Sample::LocalError)]

@@ -41,9 +41,8 @@ pub struct LaneSize {
 /// The lane's cap: the minimum at red, the stable value while aborted, stable
 /// plus headroom while a canary is active.
 pub fn max_replicas(size: LaneSize, canary: &Canary, active: bool, disk: DiskLevel) -> Option<u32> {
-    let stable = canary
-        .stable_replicas
-        .map_or(size.stable_replicas, |s| s.min(size.stable_replicas));
+    let stable =
+        canary.stable_replicas.map_or(size.stable_replicas, |s| s.min(size.stable_replicas));
     if disk == DiskLevel::Red {
         Some(size.min_replicas)
     } else if canary.aborted {
@@ -71,11 +70,7 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
-    const SIZE: LaneSize = LaneSize {
-        stable_replicas: 6,
-        headroom: 1,
-        min_replicas: 1,
-    };
+    const SIZE: LaneSize = LaneSize { stable_replicas: 6, headroom: 1, min_replicas: 1 };
 
     #[rstest]
     #[case::idle(Canary::default(), false, DiskLevel::Ok, None)]

@@ -12,10 +12,7 @@ impl Slice {
     /// Reads a header value; anything but the two names is not a slice, and the
     /// caller counts it as stable and as unclassified.
     pub fn from_bytes(value: &[u8]) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|s| value.eq_ignore_ascii_case(s.name().as_bytes()))
+        Self::ALL.iter().copied().find(|s| value.eq_ignore_ascii_case(s.name().as_bytes()))
     }
 }
 

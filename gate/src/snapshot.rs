@@ -75,12 +75,7 @@ mod tests {
     fn reads_what_it_writes() {
         let mut r = Recorder::default();
         r.record(Slice::Canary, Sample::Error, Some(1_234));
-        let mut slot = Slot {
-            owner: 7,
-            seen_at_ms: 99,
-            takeovers: 1,
-            ..Slot::default()
-        };
+        let mut slot = Slot { owner: 7, seen_at_ms: 99, takeovers: 1, ..Slot::default() };
         slot.window.add(&r.drain(3));
         assert_eq!(Slot::decode(&slot.encode().unwrap()).unwrap(), slot);
     }

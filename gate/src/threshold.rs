@@ -71,15 +71,12 @@ impl Thresholds {
         for (key, value, low, high) in ranges {
             // NaN is in no range.
             if !(low..=high).contains(&value) {
-                return Err(format!(
-                    "thresholds.{key}: {value} is outside {low} to {high}"
-                ));
+                return Err(format!("thresholds.{key}: {value} is outside {low} to {high}"));
             }
         }
-        for (key, value) in [
-            ("facts_max_age_s", self.facts_max_age_s),
-            ("min_requests", self.min_requests),
-        ] {
+        for (key, value) in
+            [("facts_max_age_s", self.facts_max_age_s), ("min_requests", self.min_requests)]
+        {
             if value == 0 {
                 return Err(format!("thresholds.{key}: 0 is not allowed, use 1 or more"));
             }
@@ -104,26 +101,11 @@ pub struct Horizon {
 
 /// The horizons of `multi-horizon`, shortest first.
 pub const HORIZONS: [Horizon; 5] = [
-    Horizon {
-        buckets: 3,
-        tail: 1e-5,
-    },
-    Horizon {
-        buckets: 5,
-        tail: 1e-4,
-    },
-    Horizon {
-        buckets: 10,
-        tail: 0.012,
-    },
-    Horizon {
-        buckets: 30,
-        tail: 1e-3,
-    },
-    Horizon {
-        buckets: 60,
-        tail: 1e-3,
-    },
+    Horizon { buckets: 3, tail: 1e-5 },
+    Horizon { buckets: 5, tail: 1e-4 },
+    Horizon { buckets: 10, tail: 0.012 },
+    Horizon { buckets: 30, tail: 1e-3 },
+    Horizon { buckets: 60, tail: 1e-3 },
 ];
 
 /// The horizon that may also fail by comparison with stable …
@@ -181,29 +163,15 @@ mod tests {
 
     #[test]
     fn names_the_key_that_is_out_of_range() {
-        let t = Thresholds {
-            canary_5xx_rate: f64::NAN,
-            ..Thresholds::default()
-        };
-        assert!(t
-            .validate()
-            .unwrap_err()
-            .contains("thresholds.canary_5xx_rate"));
-        let t = Thresholds {
-            min_requests: 0,
-            ..Thresholds::default()
-        };
-        assert!(t
-            .validate()
-            .unwrap_err()
-            .contains("thresholds.min_requests"));
+        let t = Thresholds { canary_5xx_rate: f64::NAN, ..Thresholds::default() };
+        assert!(t.validate().unwrap_err().contains("thresholds.canary_5xx_rate"));
+        let t = Thresholds { min_requests: 0, ..Thresholds::default() };
+        assert!(t.validate().unwrap_err().contains("thresholds.min_requests"));
     }
 
     #[test]
     fn unknown_key_is_named_with_the_valid_ones() {
-        let e = serde_json::from_str::<Thresholds>(r#"{"p99":1}"#)
-            .unwrap_err()
-            .to_string();
+        let e = serde_json::from_str::<Thresholds>(r#"{"p99":1}"#).unwrap_err().to_string();
         assert!(e.contains("`p99`") && e.contains("`canary_p99_ms`"), "{e}");
     }
 }

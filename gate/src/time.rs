@@ -36,10 +36,7 @@ impl Timestamp {
     }
 
     pub fn plus_secs(self, s: u64) -> Self {
-        Self(
-            self.0
-                .saturating_add(i64::try_from(s).unwrap_or(i64::MAX).saturating_mul(1000)),
-        )
+        Self(self.0.saturating_add(i64::try_from(s).unwrap_or(i64::MAX).saturating_mul(1000)))
     }
 
     /// Reads RFC 3339 with any offset, as Kubernetes and people write it.
@@ -102,9 +99,7 @@ mod tests {
     #[case("1764000000")]
     #[case("")]
     fn quotes_what_it_cannot_read(#[case] text: &str) {
-        assert!(Timestamp::parse(text)
-            .unwrap_err()
-            .contains(&format!("`{text}`")));
+        assert!(Timestamp::parse(text).unwrap_err().contains(&format!("`{text}`")));
     }
 
     #[test]

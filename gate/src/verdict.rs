@@ -123,10 +123,7 @@ pub(crate) mod tests {
     #[test]
     fn reads_what_it_writes() {
         let v = idle("gw-a1", AT);
-        assert_eq!(
-            Verdict::parse(&serde_json::to_string(&v).unwrap()).unwrap(),
-            v
-        );
+        assert_eq!(Verdict::parse(&serde_json::to_string(&v).unwrap()).unwrap(), v);
     }
 
     #[rstest]
@@ -139,10 +136,7 @@ pub(crate) mod tests {
 
     #[test]
     fn another_schema_version_is_named() {
-        let v = Verdict {
-            schema: "verdict.v2".into(),
-            ..idle("g", AT)
-        };
+        let v = Verdict { schema: "verdict.v2".into(), ..idle("g", AT) };
         let e = Verdict::parse(&serde_json::to_string(&v).unwrap()).unwrap_err();
         assert!(e.contains("`verdict.v2`"));
     }
@@ -150,16 +144,8 @@ pub(crate) mod tests {
     #[test]
     fn time_and_wording_alone_do_not_differ() {
         let a = idle("g", AT);
-        let b = Verdict {
-            observed_at: AT.plus_secs(5),
-            reason: "x".into(),
-            ..a.clone()
-        };
+        let b = Verdict { observed_at: AT.plus_secs(5), reason: "x".into(), ..a.clone() };
         assert!(!b.differs(&a));
-        assert!(Verdict {
-            frozen: true,
-            ..a.clone()
-        }
-        .differs(&a));
+        assert!(Verdict { frozen: true, ..a.clone() }.differs(&a));
     }
 }

@@ -27,11 +27,7 @@ pub struct Periods {
 
 impl Default for Periods {
     fn default() -> Self {
-        Self {
-            length_s: 300,
-            poll_s: 60,
-            tick_s: 5,
-        }
+        Self { length_s: 300, poll_s: 60, tick_s: 5 }
     }
 }
 
@@ -39,7 +35,10 @@ impl Periods {
     /// # Errors
     /// The key that is out of range and what it may be.
     pub fn validate(&self) -> Result<(), String> {
-        if self.length_s == 0 || !self.length_s.is_multiple_of(WINDOW_BUCKETS) || self.length_s > 86_400 {
+        if self.length_s == 0
+            || !self.length_s.is_multiple_of(WINDOW_BUCKETS)
+            || self.length_s > 86_400
+        {
             return Err(format!(
                 "windows.length_s: {} is not a multiple of {WINDOW_BUCKETS} from {WINDOW_BUCKETS} to 86400",
                 self.length_s
@@ -176,10 +175,7 @@ pub struct Window {
 impl Window {
     /// Adds a bucket's counts to those that are there under its index.
     pub fn add(&mut self, bucket: &Bucket) {
-        match self
-            .buckets
-            .binary_search_by_key(&bucket.index, |b| b.index)
-        {
+        match self.buckets.binary_search_by_key(&bucket.index, |b| b.index) {
             Ok(i) => {
                 if let Some(b) = self.buckets.get_mut(i) {
                     b.canary.merge(&bucket.canary);
@@ -213,10 +209,7 @@ impl Window {
     /// The buckets `from..to` that hold anything, in order.
     pub fn range(&self, from: u64, to: u64) -> impl Iterator<Item = &Bucket> {
         let start = self.buckets.partition_point(|b| b.index < from);
-        self.buckets
-            .iter()
-            .skip(start)
-            .take_while(move |b| b.index < to)
+        self.buckets.iter().skip(start).take_while(move |b| b.index < to)
     }
 
     /// Everything one slice did in the buckets `from..to`.
@@ -316,10 +309,7 @@ mod tests {
     #[case(60_001, 2)]
     #[case(119_999, 2)]
     fn begin_in_mid_bucket_starts_at_the_next(#[case] ms: i64, #[case] bucket: u64) {
-        assert_eq!(
-            Periods::default().first_bucket_from(Timestamp::from_millis(ms)),
-            bucket
-        );
+        assert_eq!(Periods::default().first_bucket_from(Timestamp::from_millis(ms)), bucket);
     }
 
     #[test]
@@ -334,10 +324,7 @@ mod tests {
     fn trims_what_no_horizon_reaches_and_bounds_the_future() {
         let mut w = Window::default();
         for index in 0..500 {
-            w.add(&Bucket {
-                index,
-                ..Bucket::default()
-            });
+            w.add(&Bucket { index, ..Bucket::default() });
         }
         w.trim(100);
         assert_eq!(w.range(0, 1_000).count(), 120);

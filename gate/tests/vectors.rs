@@ -1,10 +1,6 @@
 //! The judge against the published vectors: every tail and every trace.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test may panic"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use gate::binomial;
 use gate::canary::{Action, Command};
@@ -34,10 +30,7 @@ struct Trace {
 }
 
 fn vectors() -> Vectors {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../tests/fixtures/multi-horizon-vectors.json"
-    );
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/multi-horizon-vectors.json");
     #[allow(clippy::disallowed_methods, reason = "a test reads its fixture")]
     let text = std::fs::read_to_string(path).unwrap();
     serde_json::from_str(&text).unwrap()
@@ -66,11 +59,7 @@ fn events(trace: &Trace) -> Vec<(String, u64)> {
         gateway_version: "1".into(),
         disk_tier: DiskTier::Tb1,
         lane: "lane".into(),
-        size: LaneSize {
-            stable_replicas: 6,
-            headroom: 1,
-            min_replicas: 1,
-        },
+        size: LaneSize { stable_replicas: 6, headroom: 1, min_replicas: 1 },
         judge: canary_5xx_rate::Judge::MultiHorizon,
         periods: Periods::default(),
         thresholds: Thresholds::default(),
@@ -78,20 +67,13 @@ fn events(trace: &Trace) -> Vec<(String, u64)> {
     };
     let mut judge = Judge::unknown(start);
     judge.put_facts(facts(start));
-    judge
-        .command(&Command::new(Action::End), &config, start)
-        .unwrap();
-    judge
-        .command(&Command::new(Action::Begin), &config, start)
-        .unwrap();
+    judge.command(&Command::new(Action::End), &config, start).unwrap();
+    judge.command(&Command::new(Action::Begin), &config, start).unwrap();
     let mut window = Window::default();
     judge.step(&window, &config, start);
     let mut events = vec![];
     for m in 0..trace.canary_requests.len() {
-        let mut b = Bucket {
-            index: start.secs() / 60 + m as u64,
-            ..Bucket::default()
-        };
+        let mut b = Bucket { index: start.secs() / 60 + m as u64, ..Bucket::default() };
         b.canary.requests = trace.canary_requests[m];
         b.canary.errors = trace.canary_errors[m];
         b.stable.requests = trace.stable_requests[m];

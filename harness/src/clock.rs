@@ -41,7 +41,6 @@ impl Clock {
 
     /// The wall clock is set; the monotonic one does not notice.
     pub fn jump(&self, seconds: i64) {
-        self.wall_ns
-            .fetch_add(seconds.saturating_mul(1_000_000_000), Ordering::Relaxed);
+        self.wall_ns.fetch_add(seconds.saturating_mul(1_000_000_000), Ordering::Relaxed);
     }
 }

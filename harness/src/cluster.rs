@@ -50,17 +50,9 @@ impl Cluster {
     pub fn put(&mut self, mut object: Value) {
         self.version += 1;
         let text = |pointer: &str| {
-            object
-                .pointer(pointer)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
+            object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
         };
-        let key = (
-            text("/kind"),
-            text("/metadata/namespace"),
-            text("/metadata/name"),
-        );
+        let key = (text("/kind"), text("/metadata/namespace"), text("/metadata/name"));
         if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.insert("resourceVersion".into(), self.version.to_string().into());
         }
@@ -88,11 +80,8 @@ impl Cluster {
         let request: Value = serde_json::from_slice(payload).map_err(|e| e.to_string())?;
         let text = |k: &str| request.get(k).and_then(Value::as_str).unwrap_or_default();
         let (api_version, kind, namespace) = (text("api_version"), text("kind"), text("namespace"));
-        self.lookups.push(
-            format!("{operation} {kind} {namespace} {}", text("name"))
-                .trim_end()
-                .to_owned(),
-        );
+        self.lookups
+            .push(format!("{operation} {kind} {namespace} {}", text("name")).trim_end().to_owned());
         match self.fault {
             Fault::None => {}
             Fault::NotGranted => {
@@ -160,10 +149,7 @@ impl Cluster {
         };
         let current = self.get("ConfigMap", namespace, name).cloned();
         match (method, current) {
-            ("GET", Some(object)) => HttpAnswer {
-                status: 200,
-                body: object,
-            },
+            ("GET", Some(object)) => HttpAnswer { status: 200, body: object },
             ("GET", None) => failure(404, &format!("configmaps \"{name}\" not found")),
             ("PATCH", current) => {
                 let Ok(patch) = serde_json::from_slice::<Value>(body) else {
@@ -185,20 +171,14 @@ impl Cluster {
                 merge(&mut object, &patch);
                 self.put(object);
                 match self.get("ConfigMap", namespace, name) {
-                    Some(object) => HttpAnswer {
-                        status: 200,
-                        body: object.clone(),
-                    },
+                    Some(object) => HttpAnswer { status: 200, body: object.clone() },
                     None => failure(
                         422,
                         "the object's kind, name and namespace must be those of the path",
                     ),
                 }
             }
-            _ => failure(
-                405,
-                "the server does not allow this method on the requested resource",
-            ),
+            _ => failure(405, "the server does not allow this method on the requested resource"),
         }
     }
 }
@@ -256,10 +236,7 @@ fn masked(object: &Value, masks: &[&str]) -> Value {
         let parts: Vec<&str> = mask.split('.').collect();
         let pointer = format!("/{}", parts.join("/"));
         if let Some(value) = object.pointer(&pointer) {
-            let nested = parts
-                .iter()
-                .rev()
-                .fold(value.clone(), |v, part| json!({ *part: v }));
+            let nested = parts.iter().rev().fold(value.clone(), |v, part| json!({ *part: v }));
             merge(&mut kept, &nested);
         }
     }

@@ -6,8 +6,8 @@
 //! takes seconds and every run is the same.
 
 pub mod clock;
-pub mod cluster;
-pub mod policy_host;
-pub mod proxy_host;
-pub mod scenario;
 pub mod wasi;
+pub mod cluster;
+pub mod proxy_host;
+pub mod policy_host;
+pub mod scenario;

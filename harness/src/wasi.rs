@@ -37,9 +37,7 @@ fn write<T: 'static>(caller: &mut Caller<'_, T>, at: i32, bytes: &[u8]) -> i32 {
 
 fn read_u32<T: 'static>(caller: &mut Caller<'_, T>, at: u32) -> Option<u32> {
     let mut bytes = [0; 4];
-    memory(caller)?
-        .read(&mut *caller, at as usize, &mut bytes)
-        .ok()?;
+    memory(caller)?.read(&mut *caller, at as usize, &mut bytes).ok()?;
     Some(u32::from_le_bytes(bytes))
 }
 
@@ -54,38 +52,22 @@ pub fn add_to_linker<T: WasiState>(linker: &mut Linker<T>) -> Result<()> {
         |mut caller: Caller<'_, T>, id: i32, _: i64, at: i32| {
             caller.data_mut().count("clock_time_get");
             let clock = caller.data().clock();
-            let ns = if id == MONOTONIC {
-                clock.monotonic_ns()
-            } else {
-                clock.wall_ns()
-            };
+            let ns = if id == MONOTONIC { clock.monotonic_ns() } else { clock.wall_ns() };
             write(&mut caller, at, &ns.to_le_bytes())
         },
     )?;
     for name in ["environ_sizes_get", "args_sizes_get"] {
-        linker.func_wrap(
-            MODULE,
-            name,
-            |mut caller: Caller<'_, T>, count: i32, size: i32| {
-                write(&mut caller, count, &[0; 4]) | write(&mut caller, size, &[0; 4])
-            },
-        )?;
+        linker.func_wrap(MODULE, name, |mut caller: Caller<'_, T>, count: i32, size: i32| {
+            write(&mut caller, count, &[0; 4]) | write(&mut caller, size, &[0; 4])
+        })?;
     }
     for name in ["environ_get", "args_get"] {
         linker.func_wrap(MODULE, name, |_: i32, _: i32| SUCCESS)?;
     }
-    linker.func_wrap(
-        MODULE,
-        "random_get",
-        |mut caller: Caller<'_, T>, at: i32, len: i32| {
-            // Not random: runs must be the same. Seeds hash maps and nothing else.
-            write(
-                &mut caller,
-                at,
-                &vec![7; (len as u32).min(1 << 16) as usize],
-            )
-        },
-    )?;
+    linker.func_wrap(MODULE, "random_get", |mut caller: Caller<'_, T>, at: i32, len: i32| {
+        // Not random: runs must be the same. Seeds hash maps and nothing else.
+        write(&mut caller, at, &vec![7; (len as u32).min(1 << 16) as usize])
+    })?;
     linker.func_wrap(
         MODULE,
         "fd_write",
@@ -116,9 +98,7 @@ pub fn add_to_linker<T: WasiState>(linker: &mut Linker<T>) -> Result<()> {
     )?;
     linker.func_wrap(MODULE, "sched_yield", || SUCCESS)?;
     linker.func_wrap(MODULE, "proc_exit", |code: i32| -> wasmtime::Result<()> {
-        Err(wasmtime::Error::msg(format!(
-            "the module exited with {code}"
-        )))
+        Err(wasmtime::Error::msg(format!("the module exited with {code}")))
     })?;
     Ok(())
 }

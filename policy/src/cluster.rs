@@ -20,9 +20,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The host's wall clock.
 pub fn now() -> Timestamp {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(0))
 }
 
@@ -44,10 +42,8 @@ pub fn list_states(lane: &Lane, now: Timestamp) -> Vec<GatewayState> {
     lane.gateways
         .iter()
         .map(|g| {
-            let verdict = items
-                .as_ref()
-                .map_err(|e| Unknown::Missing(e.clone()))
-                .and_then(|items| {
+            let verdict =
+                items.as_ref().map_err(|e| Unknown::Missing(e.clone())).and_then(|items| {
                     let name = config_map_name(&g.id);
                     items
                         .iter()

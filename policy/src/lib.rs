@@ -4,15 +4,15 @@
 //! then [`response`] → [`cluster`] (the lane's state) → `gate::lane` →
 //! [`rules`] → [`decision`] → [`response`].
 
-pub mod cluster;
-pub mod decision;
-pub mod objects;
-pub mod rejection;
-pub mod request;
-pub mod response;
-pub mod rules;
-pub mod scope;
 pub mod settings;
+pub mod request;
+pub mod objects;
+pub mod scope;
+pub mod cluster;
+pub mod rejection;
+pub mod rules;
+pub mod decision;
+pub mod response;
 
 use gate::lane::GatewayState;
 use kubewarden_policy_sdk::wapc_guest::{self as guest, CallResult};
@@ -33,9 +33,7 @@ pub extern "C" fn wapc_init() {
     guest::register_function("validate", validate);
     guest::register_function("validate_settings", validate_settings);
     guest::register_function("protocol_version", |_| {
-        Ok(serde_json::to_vec(
-            &kubewarden_policy_sdk::metadata::ProtocolVersion::default(),
-        )?)
+        Ok(serde_json::to_vec(&kubewarden_policy_sdk::metadata::ProtocolVersion::default())?)
     });
 }
 

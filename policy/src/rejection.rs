@@ -39,22 +39,11 @@ impl Rejection {
 
     /// Rule and lane in one short line, which an operator's own rejection text cannot hide.
     pub fn short(&self, d: &Decision) -> String {
-        format!(
-            "canary-gate {}: lane {}: {}",
-            self.rule.name(),
-            d.lane,
-            self.edit()
-        )
+        format!("canary-gate {}: lane {}: {}", self.rule.name(), d.lane, self.edit())
     }
 
     fn edit(&self) -> String {
-        let Lift {
-            field,
-            old,
-            new,
-            note,
-            kind,
-        } = &self.lift;
+        let Lift { field, old, new, note, kind } = &self.lift;
         let numbers = match (old, *new) {
             (Some(old), new) if new != i64::MAX => format!("{field} {old} -> {new}"),
             (None, new) if new != i64::MAX => format!("{field} {new} on a new object"),
@@ -80,12 +69,7 @@ impl Rejection {
     }
 
     fn why(&self) -> String {
-        let Finding {
-            row,
-            gateway,
-            age_s,
-            reason,
-        } = &self.finding;
+        let Finding { row, gateway, age_s, reason } = &self.finding;
         let state = match row {
             Row::Red => "has a red disk",
             Row::Unknown => "is not known",
@@ -93,14 +77,8 @@ impl Rejection {
             Row::Aborted => "aborted its canary",
             Row::CanaryActive => "has a canary active",
         };
-        let age = age_s
-            .map(|s| format!(" (state {s} s old)"))
-            .unwrap_or_default();
-        let reason = if reason.is_empty() {
-            String::new()
-        } else {
-            format!(": {reason}")
-        };
+        let age = age_s.map(|s| format!(" (state {s} s old)")).unwrap_or_default();
+        let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
         format!("Gateway {gateway} {state}{age}{reason}")
     }
 }

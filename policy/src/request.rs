@@ -33,10 +33,7 @@ impl Request {
         let text = |path: &str| match value.pointer(path) {
             None | Some(Value::Null) => Ok(String::new()),
             Some(Value::String(text)) => Ok(text.clone()),
-            Some(_) => Err(format!(
-                "request{}: is not a string",
-                path.replace('/', ".")
-            )),
+            Some(_) => Err(format!("request{}: is not a string", path.replace('/', "."))),
         };
         let (group, kind) = (text("/kind/group")?, text("/kind/kind")?);
         let (sub_resource, name, namespace) =
@@ -138,10 +135,7 @@ mod tests {
     #[case("{}", "missing field `settings`")]
     #[case(r#"[]"#, "admission request: ")]
     #[case(r#"{"settings":{},"request":{}}"#, "settings: missing field `lanes`")]
-    #[case(
-        r#"{"request":{"operation":7},"settings":{}}"#,
-        "settings: missing field `lanes`"
-    )]
+    #[case(r#"{"request":{"operation":7},"settings":{}}"#, "settings: missing field `lanes`")]
     fn names_what_is_wrong(#[case] payload: &str, #[case] expected: &str) {
         let e = parse(payload.as_bytes()).err().unwrap();
         assert!(e.contains(expected), "{e}");

@@ -16,10 +16,7 @@ const WARNING_BYTES: usize = 256;
 
 pub fn settings(result: Result<Settings, SettingsError>) -> CallResult {
     let message = result.err().map(|e| e.to_string());
-    Ok(serde_json::to_vec(&SettingsValidationResponse {
-        valid: message.is_none(),
-        message,
-    })?)
+    Ok(serde_json::to_vec(&SettingsValidationResponse { valid: message.is_none(), message })?)
 }
 
 /// A request that cannot be read fails closed.
@@ -36,11 +33,7 @@ pub fn malformed(error: &str) -> CallResult {
 pub fn answer(settings: &Settings, request: &Request, decisions: &[Decision]) -> CallResult {
     let mut warnings: Vec<String> = decisions
         .iter()
-        .flat_map(|d| {
-            d.warnings
-                .iter()
-                .map(|r| warning(&format!("{} (would reject)", r.short(d))))
-        })
+        .flat_map(|d| d.warnings.iter().map(|r| warning(&format!("{} (would reject)", r.short(d)))))
         .collect();
     let Some((first, rejection)) = decisions
         .iter()
@@ -48,11 +41,7 @@ pub fn answer(settings: &Settings, request: &Request, decisions: &[Decision]) ->
         .min_by_key(|(_, r)| r.rule)
     else {
         let warnings = (!warnings.is_empty()).then_some(warnings);
-        return respond(ValidationResponse {
-            accepted: true,
-            warnings,
-            ..empty()
-        });
+        return respond(ValidationResponse { accepted: true, warnings, ..empty() });
     };
     if settings.mode == Mode::Clamp {
         if let Some(object) = clamped(request, decisions) {

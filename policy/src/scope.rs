@@ -38,17 +38,9 @@ pub fn changes<'a>(settings: &'a Settings, request: &Request) -> Result<Vec<Chan
         Operation::Update => Some(ScaledObject::new(&request.old_object, "request.oldObject")?),
     };
     let new = ScaledObject::new(&request.object, "request.object")?;
-    let name = if request.name.is_empty() {
-        new.name()
-    } else {
-        &request.name
-    };
+    let name = if request.name.is_empty() { new.name() } else { &request.name };
     let mut changes = Vec::new();
-    for lane in settings
-        .lanes
-        .iter()
-        .filter(|l| l.namespace == request.namespace)
-    {
+    for lane in settings.lanes.iter().filter(|l| l.namespace == request.namespace) {
         for target in &lane.targets {
             let is_target = |so: ScaledObject| {
                 so.target().kind == target.kind.name() && so.target().name == target.name
@@ -103,76 +95,35 @@ mod tests {
 
     #[rstest]
     #[case::raise(
-        request(
-            "builds",
-            "UPDATE",
-            so("Deployment", WORKER, 6),
-            so("Deployment", WORKER, 7)
-        ),
+        request("builds", "UPDATE", so("Deployment", WORKER, 6), so("Deployment", WORKER, 7)),
         Some(1)
     )]
     #[case::lower(
-        request(
-            "builds",
-            "UPDATE",
-            so("Deployment", WORKER, 6),
-            so("Deployment", WORKER, 5)
-        ),
+        request("builds", "UPDATE", so("Deployment", WORKER, 6), so("Deployment", WORKER, 5)),
         Some(0)
     )]
     #[case::other_namespace(
-        request(
-            "web",
-            "UPDATE",
-            so("Deployment", WORKER, 6),
-            so("Deployment", WORKER, 7)
-        ),
+        request("web", "UPDATE", so("Deployment", WORKER, 6), so("Deployment", WORKER, 7)),
         None
     )]
     #[case::other_kind(
-        request(
-            "builds",
-            "UPDATE",
-            so("StatefulSet", WORKER, 6),
-            so("StatefulSet", WORKER, 7)
-        ),
+        request("builds", "UPDATE", so("StatefulSet", WORKER, 6), so("StatefulSet", WORKER, 7)),
         None
     )]
     #[case::other_name(
-        request(
-            "builds",
-            "UPDATE",
-            so("Deployment", "web", 6),
-            so("Deployment", "web", 7)
-        ),
+        request("builds", "UPDATE", so("Deployment", "web", 6), so("Deployment", "web", 7)),
         None
     )]
     #[case::retarget_away(
-        request(
-            "builds",
-            "UPDATE",
-            so("Deployment", WORKER, 6),
-            so("Deployment", "web", 6)
-        ),
+        request("builds", "UPDATE", so("Deployment", WORKER, 6), so("Deployment", "web", 6)),
         Some(1)
     )]
     #[case::retarget_onto(
-        request(
-            "builds",
-            "UPDATE",
-            so("Deployment", "web", 6),
-            so("Deployment", WORKER, 6)
-        ),
+        request("builds", "UPDATE", so("Deployment", "web", 6), so("Deployment", WORKER, 6)),
         Some(2)
     )]
-    #[case::create(
-        request("builds", "CREATE", Value::Null, so("Deployment", WORKER, 6)),
-        Some(1)
-    )]
-    #[case::delete(
-        request("builds", "DELETE", so("Deployment", WORKER, 6), Value::Null),
-        None
-    )]
+    #[case::create(request("builds", "CREATE", Value::Null, so("Deployment", WORKER, 6)), Some(1))]
+    #[case::delete(request("builds", "DELETE", so("Deployment", WORKER, 6), Value::Null), None)]
     fn lifts_in_scope(#[case] r: Request, #[case] expected: Option<usize>) {
         let s = sample();
         let c = changes(&s, &r).unwrap();

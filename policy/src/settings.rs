@@ -61,10 +61,7 @@ pub struct MinReplicas {
 
 impl Default for MinReplicas {
     fn default() -> Self {
-        Self {
-            stable: 1,
-            canary: 0,
-        }
+        Self { stable: 1, canary: 0 }
     }
 }
 
@@ -118,11 +115,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            queue_threshold: 8,
-            cooldown_period: 120,
-            maintenance_polling_interval: 60,
-        }
+        Self { queue_threshold: 8, cooldown_period: 120, maintenance_polling_interval: 60 }
     }
 }
 
@@ -168,17 +161,15 @@ impl<'de> Deserialize<'de> for Seconds {
 
 impl Seconds {
     fn parse(text: &str) -> Result<Self, String> {
-        let parsed = text
-            .split_at_checked(text.len().saturating_sub(1))
-            .and_then(|(n, unit)| {
-                let factor = match unit {
-                    "s" => 1,
-                    "m" => 60,
-                    "h" => 3600,
-                    _ => return None,
-                };
-                n.parse::<u64>().ok()?.checked_mul(factor)
-            });
+        let parsed = text.split_at_checked(text.len().saturating_sub(1)).and_then(|(n, unit)| {
+            let factor = match unit {
+                "s" => 1,
+                "m" => 60,
+                "h" => 3600,
+                _ => return None,
+            };
+            n.parse::<u64>().ok()?.checked_mul(factor)
+        });
         parsed
             .map(Seconds)
             .ok_or_else(|| format!("`{text}` is not a duration such as `180s`, `3m` or `4h`"))
@@ -219,11 +210,7 @@ impl Settings {
     }
 
     pub fn enforcement(&self, rule: Rule) -> Enforcement {
-        self.rules
-            .iter()
-            .find(|r| r.0 == rule)
-            .map(|r| r.1)
-            .unwrap_or_default()
+        self.rules.iter().find(|r| r.0 == rule).map(|r| r.1).unwrap_or_default()
     }
 
     fn faults(&self) -> Vec<String> {
@@ -242,11 +229,8 @@ impl Settings {
                 faults.push(format!("lanes[{i}].name: `{}` is there twice", lane.name));
             }
         }
-        let targets = || {
-            self.lanes
-                .iter()
-                .flat_map(|l| l.targets.iter().map(move |t| (&l.namespace, t)))
-        };
+        let targets =
+            || self.lanes.iter().flat_map(|l| l.targets.iter().map(move |t| (&l.namespace, t)));
         for (i, (namespace, target)) in targets().enumerate() {
             let same = |(n, t): (&String, &Target)| {
                 n == namespace && t.kind == target.kind && t.name == target.name
@@ -293,9 +277,7 @@ impl Lane {
             }
             if let Some(az) = &target.az {
                 if !self.gateways.iter().any(|g| g.az == *az) {
-                    faults.push(format!(
-                        "{path}.targets[{i}].az: no gateway is in az `{az}`"
-                    ));
+                    faults.push(format!("{path}.targets[{i}].az: no gateway is in az `{az}`"));
                 }
             }
         }
@@ -304,10 +286,7 @@ impl Lane {
                 faults.push(format!("{path}.gateways[{i}].id: is empty"));
             }
             if self.gateways.iter().take(i).any(|g| g.id == gateway.id) {
-                faults.push(format!(
-                    "{path}.gateways[{i}].id: `{}` is there twice",
-                    gateway.id
-                ));
+                faults.push(format!("{path}.gateways[{i}].id: `{}` is there twice", gateway.id));
             }
         }
     }
@@ -356,10 +335,7 @@ pub(crate) mod tests {
     fn reads_the_documented_form() {
         let s = sample();
         assert_eq!(s.lanes[0].max_state_age, Seconds(180));
-        assert_eq!(
-            s.break_glass.as_ref().unwrap().max_duration,
-            Seconds(14_400)
-        );
+        assert_eq!(s.break_glass.as_ref().unwrap().max_duration, Seconds(14_400));
         assert_eq!(s.enforcement(Rule::CanaryCap), Enforcement::Warn);
         assert_eq!(s.enforcement(Rule::CapFrozen), Enforcement::Enforce);
         assert!(s.lanes[0].declared().has_canary_target);
@@ -382,10 +358,7 @@ pub(crate) mod tests {
     )]
     #[case(r#"{"lanes":[{"name":"a","namespace":"b","targets":[{"kind":"DaemonSet","name":"x","slice":"stable"}],"gateways":[]}]}"#, "lanes[0].targets[0].kind: unknown variant `DaemonSet`")]
     #[case(r#"{"lanes":[{"name":"a","namespace":"b","targets":[],"gateways":[],"stableReplicas":-1}]}"#, "lanes[0].stableReplicas")]
-    #[case(
-        r#"{"lanes":[],"rules":{"cap-frozn":"off"}}"#,
-        "unknown variant `cap-frozn`"
-    )]
+    #[case(r#"{"lanes":[],"rules":{"cap-frozn":"off"}}"#, "unknown variant `cap-frozn`")]
     #[case(r#"{"lanes":[],"rules":{"cap-frozen":"on"}}"#, "unknown variant `on`")]
     fn names_every_fault(#[case] text: &str, #[case] expected: &str) {
         let e = Settings::parse(text.as_bytes()).unwrap_err().to_string();
@@ -396,9 +369,6 @@ pub(crate) mod tests {
     fn duplicates_are_faults() {
         let twice = SAMPLE.replace("openclaw-worker-canary", "openclaw-worker");
         let e = Settings::parse(twice.as_bytes()).unwrap_err().to_string();
-        assert!(
-            e.contains("target Deployment builds/openclaw-worker is there twice"),
-            "{e}"
-        );
+        assert!(e.contains("target Deployment builds/openclaw-worker is there twice"), "{e}");
     }
 }

@@ -147,12 +147,9 @@ pub struct Digest(pub [u8; 32]);
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         gate::parse::text(d, |text| {
-            text.strip_prefix("sha256:")
-                .and_then(from_hex)
-                .map(Digest)
-                .ok_or_else(|| {
-                    "a digest is `sha256:` and 64 hex digits; never write a token here".to_owned()
-                })
+            text.strip_prefix("sha256:").and_then(from_hex).map(Digest).ok_or_else(|| {
+                "a digest is `sha256:` and 64 hex digits; never write a token here".to_owned()
+            })
         })
     }
 }
@@ -250,11 +247,7 @@ impl Config {
                 .slice
                 .as_ref()
                 .ok_or("slice: a probe needs `fixed`, `header` or `authority`")?;
-            let given = [
-                by.fixed.is_some(),
-                by.header.is_some(),
-                by.authority.is_some(),
-            ];
+            let given = [by.fixed.is_some(), by.header.is_some(), by.authority.is_some()];
             if given.iter().filter(|g| **g).count() != 1 {
                 return Err("slice: exactly one of `fixed`, `header` and `authority`".to_owned());
             }
@@ -262,14 +255,12 @@ impl Config {
         if self.role.serves() {
             if self.tokens.is_empty() {
                 return Err(
-                    "tokens: an endpoint needs at least one, else nobody can read it".to_owned(),
+                    "tokens: an endpoint needs at least one, else nobody can read it".to_owned()
                 );
             }
             for (i, token) in self.tokens.iter().enumerate() {
                 if token.previous.is_some() && token.rotated_at.is_none() {
-                    return Err(format!(
-                        "tokens[{i}].rotated_at: is needed beside `previous`"
-                    ));
+                    return Err(format!("tokens[{i}].rotated_at: is needed beside `previous`"));
                 }
             }
             if let Some(owner) = &self.measure_owner {
@@ -370,11 +361,8 @@ pub(crate) mod tests {
     fn names_what_is_wrong(#[case] pointer: &str, #[case] value: Value, #[case] expected: &str) {
         let mut config = sample();
         let (parent, key) = pointer.rsplit_once('/').unwrap();
-        let parent = if parent.is_empty() {
-            &mut config
-        } else {
-            config.pointer_mut(parent).unwrap()
-        };
+        let parent =
+            if parent.is_empty() { &mut config } else { config.pointer_mut(parent).unwrap() };
         match (parent, key.parse::<usize>()) {
             (Value::Array(a), Ok(i)) => a[i] = value,
             (parent, _) => parent[key] = value,
@@ -387,8 +375,6 @@ pub(crate) mod tests {
     fn a_token_written_in_place_of_its_digest_is_not_repeated() {
         let mut config = sample();
         config["tokens"][0]["digest"] = json!("hunter2-hunter2");
-        assert!(!Config::parse(config.to_string().as_bytes())
-            .unwrap_err()
-            .contains("hunter2"));
+        assert!(!Config::parse(config.to_string().as_bytes()).unwrap_err().contains("hunter2"));
     }
 }

@@ -88,10 +88,7 @@ pub fn now() -> Timestamp {
 
 /// Bytes of a buffer; none where the host has no such buffer now.
 pub fn buffer(kind: BufferType, size: usize) -> Vec<u8> {
-    hostcalls::get_buffer(kind, 0, size)
-        .ok()
-        .flatten()
-        .unwrap_or_default()
+    hostcalls::get_buffer(kind, 0, size).ok().flatten().unwrap_or_default()
 }
 
 /// A compare-and-swap number that the host never gives out: a write with it
@@ -115,19 +112,13 @@ pub fn shared_set(key: &str, value: &[u8], cas: u32) -> bool {
 
 pub fn set_tick(period: Duration) {
     if hostcalls::set_tick_period(period).is_err() {
-        log(
-            Level::Error,
-            "the host refused a tick period; nothing is measured or judged",
-        );
+        log(Level::Error, "the host refused a tick period; nothing is measured or judged");
     }
 }
 
 /// Answers the current stream from here.
 pub fn respond(status: u32, content_type: &str, body: &[u8]) {
-    let headers = vec![
-        ("content-type", content_type),
-        ("cache-control", "no-store"),
-    ];
+    let headers = vec![("content-type", content_type), ("cache-control", "no-store")];
     if hostcalls::send_http_response(status, headers, Some(body)).is_err() {
         log(Level::Warn, "the host refused a response");
     }

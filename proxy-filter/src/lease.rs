@@ -21,22 +21,14 @@ pub struct Lease {
 pub fn claim(current: Option<Lease>, vm: u64, now: Timestamp, tick_s: u64) -> Option<Lease> {
     let until_ms = now.plus_secs(TICKS * tick_s).millis();
     let lease = match current {
-        None => Lease {
-            holder: vm,
-            until_ms,
-            moves: 0,
-        },
+        None => Lease { holder: vm, until_ms, moves: 0 },
         Some(l) if l.holder == vm => Lease { until_ms, ..l },
         // A lease from far in the future is from before a clock jump.
         Some(l)
             if l.until_ms <= now.millis()
                 || l.until_ms > now.plus_secs(2 * TICKS * tick_s).millis() =>
         {
-            Lease {
-                holder: vm,
-                until_ms,
-                moves: l.moves + 1,
-            }
+            Lease { holder: vm, until_ms, moves: l.moves + 1 }
         }
         Some(_) => return None,
     };

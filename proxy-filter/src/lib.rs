@@ -9,15 +9,15 @@
 //! Only [`host`] talks to the host's functions; everything that decides is a
 //! pure function beside it, or in `gate`.
 
-pub mod config;
-pub mod endpoint;
 pub mod host;
-pub mod lease;
-pub mod outbound;
-pub mod probe;
+pub mod config;
 pub mod retry;
-pub mod root;
+pub mod lease;
 pub mod shared;
+pub mod probe;
+pub mod outbound;
+pub mod endpoint;
+pub mod root;
 
 #[cfg(target_arch = "wasm32")]
 proxy_wasm::main! {{

@@ -85,11 +85,7 @@ fn slice(by: &SliceBy) -> (Slice, bool) {
     let authority = host::header(MapType::HttpRequestHeaders, b":authority");
     let canary = by.authority.iter().flatten();
     match authority {
-        Some(a)
-            if canary
-                .into_iter()
-                .any(|c| a.eq_ignore_ascii_case(c.as_bytes())) =>
-        {
+        Some(a) if canary.into_iter().any(|c| a.eq_ignore_ascii_case(c.as_bytes())) => {
             (Slice::Canary, true)
         }
         Some(_) => (Slice::Stable, true),
@@ -138,12 +134,7 @@ impl Stream {
     pub fn log(&mut self, by: &SliceBy) {
         let slice = self.slice.unwrap_or((Slice::Stable, false));
         let sample = classify(self.status, host::response_code_details);
-        record(
-            slice,
-            with_grpc(by, sample),
-            self.latency_us,
-            Latency::Headers,
-        );
+        record(slice, with_grpc(by, sample), self.latency_us, Latency::Headers);
     }
 }
 
@@ -176,10 +167,7 @@ pub fn tick(config: &Config, now: Timestamp) {
         }
         w.bucket = Some(running);
         while let Some(bucket) = w.kept.first() {
-            if !w
-                .slot
-                .add(w.vm, w.latency, bucket, running, now, config.windows.tick_s)
-            {
+            if !w.slot.add(w.vm, w.latency, bucket, running, now, config.windows.tick_s) {
                 host::log(
                     host::Level::Warn,
                     "a worker's slot could not be written; its counts are kept",

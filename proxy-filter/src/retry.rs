@@ -8,9 +8,7 @@ const MOST_MS: u64 = 30_000;
 /// Delay before attempt number `failures` + 1: doubled for each failure, and
 /// spread by ± 25 % with `seed`, so that gateways do not retry in step.
 pub fn delay_ms(failures: u32, seed: u64) -> u64 {
-    let plain = BASE_MS
-        .saturating_mul(1 << failures.saturating_sub(1).min(10))
-        .min(MOST_MS);
+    let plain = BASE_MS.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(MOST_MS);
     spread(plain, 25, seed)
 }
 

@@ -56,9 +56,7 @@ impl Context for Root {
                 .and_then(|s| parse_status(&s)),
             body: host::buffer(BufferType::HttpCallResponseBody, body),
         };
-        self.holder
-            .borrow_mut()
-            .reply(token, &reply, config, host::now());
+        self.holder.borrow_mut().reply(token, &reply, config, host::now());
     }
 }
 
@@ -163,10 +161,8 @@ impl HttpContext for Stream {
 
     fn on_log(&mut self) {
         let Some(config) = &self.config else { return };
-        if let Some(by) = config
-            .slice
-            .as_ref()
-            .filter(|_| config.role.probes() && !self.endpoint.is_ours())
+        if let Some(by) =
+            config.slice.as_ref().filter(|_| config.role.probes() && !self.endpoint.is_ours())
         {
             self.probe.log(by);
         }

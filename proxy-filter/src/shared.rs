@@ -110,9 +110,7 @@ impl SlotHandle {
             };
             let key = slot_key(slot);
             let (bytes, cas) = host::shared_get(&key);
-            let mut value = bytes
-                .and_then(|b| Slot::decode(&b).ok())
-                .unwrap_or_default();
+            let mut value = bytes.and_then(|b| Slot::decode(&b).ok()).unwrap_or_default();
             if value.owner != vm {
                 let alive = value.owner != 0 && is_fresh(&value, now, tick_s);
                 if value.owner != 0 && !alive {
@@ -149,9 +147,8 @@ fn free_slot(vm: u64, now: Timestamp, tick_s: u64) -> u64 {
     (0..SLOTS)
         .find(|n| match host::shared_get(&slot_key(*n)).0 {
             None => true,
-            Some(bytes) => Slot::decode(&bytes).map_or(true, |slot| {
-                slot.owner == vm || !is_fresh(&slot, now, tick_s)
-            }),
+            Some(bytes) => Slot::decode(&bytes)
+                .map_or(true, |slot| slot.owner == vm || !is_fresh(&slot, now, tick_s)),
         })
         .unwrap_or(vm % SLOTS)
 }
@@ -260,20 +257,14 @@ pub fn put_document(json: &[u8], observed_at: Timestamp) {
     value.extend_from_slice(json);
     let cas = host::shared_get(DOCUMENT).1;
     if !host::shared_set(DOCUMENT, &value, cas) {
-        host::log(
-            host::Level::Warn,
-            "the document was written by another worker meanwhile",
-        );
+        host::log(host::Level::Warn, "the document was written by another worker meanwhile");
     }
 }
 
 pub fn document() -> Option<(Timestamp, Vec<u8>)> {
     let bytes = host::shared_get(DOCUMENT).0?;
     let (at, json) = bytes.split_first_chunk::<8>()?;
-    Some((
-        Timestamp::from_millis(i64::from_le_bytes(*at)),
-        json.to_vec(),
-    ))
+    Some((Timestamp::from_millis(i64::from_le_bytes(*at)), json.to_vec()))
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -298,11 +289,7 @@ pub fn append_command(command: &Command) -> Option<u64> {
 /// Commands above `applied`, in order.
 pub fn commands_after(applied: u64) -> Vec<(u64, Command)> {
     let queue: Commands = read(COMMANDS).0.unwrap_or_default();
-    queue
-        .waiting
-        .into_iter()
-        .filter(|(n, _)| *n > applied)
-        .collect()
+    queue.waiting.into_iter().filter(|(n, _)| *n > applied).collect()
 }
 
 /// Newer facts replace older ones. Whether they are there now.

@@ -2,7 +2,7 @@
 //! periods of the test.
 
 use crate::root;
-use harness::scenario::run::digest;
+use harness::scenario::setup::digest;
 use serde_json::{json, Value};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,11 +39,7 @@ pub const TOKENS: [(&str, &str); 4] = [
 ];
 
 pub fn token(name: &str) -> &'static str {
-    TOKENS
-        .iter()
-        .find(|t| t.0 == name)
-        .expect("a token of that name")
-        .1
+    TOKENS.iter().find(|t| t.0 == name).expect("a token of that name").1
 }
 
 /// An answer of a server.
@@ -65,11 +61,8 @@ impl Envoy {
     pub fn start(setup: &Setup) -> Self {
         let binary = root(".tools/envoy");
         assert!(binary.exists(), "no Envoy: run `scripts/setup.sh envoy`");
-        let (vip, management, admin) = (
-            crate::servers::free_port(),
-            crate::servers::free_port(),
-            crate::servers::free_port(),
-        );
+        let (vip, management, admin) =
+            (crate::servers::free_port(), crate::servers::free_port(), crate::servers::free_port());
         let text = fs::read_to_string(root("deploy/envoy").join(setup.configuration))
             .expect("the configuration");
         let mut config: Value = serde_yaml_ng::from_str(&text).expect("YAML");
@@ -99,19 +92,10 @@ impl Envoy {
             .timeout_global(Some(Duration::from_secs(20)))
             .build()
             .new_agent();
-        let mut envoy = Self {
-            child,
-            vip,
-            management,
-            log,
-            agent,
-        };
+        let mut envoy = Self { child, vip, management, log, agent };
         let begun = Instant::now();
         loop {
-            let ready = envoy
-                .agent
-                .get(format!("http://127.0.0.1:{admin}/ready"))
-                .call();
+            let ready = envoy.agent.get(format!("http://127.0.0.1:{admin}/ready")).call();
             if ready.is_ok_and(|r| r.status() == 200) {
                 return envoy;
             }
@@ -144,11 +128,7 @@ impl Envoy {
 
     /// One request on the VIP, for the canary or for stable. The status; 0 where there was no answer.
     pub fn send(&self, canary: bool, path: &str) -> u16 {
-        let host = if canary {
-            "canary.gw.example.com"
-        } else {
-            "gw.example.com"
-        };
+        let host = if canary { "canary.gw.example.com" } else { "gw.example.com" };
         self.agent
             .get(format!("http://127.0.0.1:{}{path}", self.vip))
             .header("host", host)
@@ -223,10 +203,7 @@ pub fn answer(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> 
             status: r.status().as_u16(),
             body: r.body_mut().read_to_string().unwrap_or_default(),
         },
-        Err(e) => Answer {
-            status: 0,
-            body: e.to_string(),
-        },
+        Err(e) => Answer { status: 0, body: e.to_string() },
     }
 }
 
@@ -239,21 +216,11 @@ impl Drop for Envoy {
 
 fn patch(config: &mut Value, setup: &Setup, vip: u16, management: u16, admin: u16) {
     set_port(&mut config["admin"]["address"], admin);
-    for listener in config["static_resources"]["listeners"]
-        .as_array_mut()
-        .expect("listeners")
-    {
-        let port = if listener["name"] == "vip" {
-            vip
-        } else {
-            management
-        };
+    for listener in config["static_resources"]["listeners"].as_array_mut().expect("listeners") {
+        let port = if listener["name"] == "vip" { vip } else { management };
         set_port(&mut listener["address"], port);
     }
-    for cluster in config["static_resources"]["clusters"]
-        .as_array_mut()
-        .expect("clusters")
-    {
+    for cluster in config["static_resources"]["clusters"].as_array_mut().expect("clusters") {
         let port = match cluster["name"].as_str() {
             Some("canary") => setup.canary_port,
             Some("stable") => setup.stable_port,
@@ -277,11 +244,8 @@ fn patch(config: &mut Value, setup: &Setup, vip: u16, management: u16, admin: u1
             }
         }
         plugin["configuration"]["value"] = inner.to_string().into();
-        let wasm: &Path = if endpoint {
-            &setup.endpoint_wasm
-        } else {
-            &root("dist/proxy-filter.wasm")
-        };
+        let wasm: &Path =
+            if endpoint { &setup.endpoint_wasm } else { &root("dist/proxy-filter.wasm") };
         let wasm = fs::canonicalize(wasm).expect("the module; run `make wasm` first");
         plugin["vm_config"]["code"]["local"]["filename"] = wasm.display().to_string().into();
     });

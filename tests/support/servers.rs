@@ -51,10 +51,7 @@ fn connection(
             return Ok(());
         }
         let mut words = line.split_whitespace().map(str::to_owned);
-        let (method, path) = (
-            words.next().unwrap_or_default(),
-            words.next().unwrap_or_default(),
-        );
+        let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let (mut length, mut chunked, mut content_type) = (0, false, String::new());
         loop {
             let mut header = Vec::new();
@@ -81,12 +78,7 @@ fn connection(
             body.extend(&chunk[..size]);
             chunked = size > 0;
         }
-        let (status, body) = answer(Request {
-            method,
-            path,
-            content_type,
-            body,
-        });
+        let (status, body) = answer(Request { method, path, content_type, body });
         write!(
             writer,
             "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",

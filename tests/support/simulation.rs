@@ -26,9 +26,7 @@ pub fn token(name: &str) -> String {
 }
 
 pub fn put(path: &str, as_: &str, body: &Value) -> Request {
-    Request::new("PUT", path)
-        .bearer(&token(as_))
-        .body(body.to_string())
+    Request::new("PUT", path).bearer(&token(as_)).body(body.to_string())
 }
 
 pub fn get(path: &str, as_: &str) -> Request {
@@ -36,9 +34,7 @@ pub fn get(path: &str, as_: &str) -> Request {
 }
 
 pub fn document(s: &mut Simulation) -> Value {
-    let response = s
-        .manage(&get("/keda/metrics", "bastion"))
-        .expect("an answer");
+    let response = s.manage(&get("/keda/metrics", "bastion")).expect("an answer");
     assert_eq!(response.status, 200, "{}", response.text());
     serde_json::from_slice(&response.body).expect("JSON")
 }
@@ -48,8 +44,7 @@ pub fn facts(at: &str) -> Value {
 }
 
 pub fn command(s: &mut Simulation, body: &Value) -> Response {
-    s.manage(&put("/keda/canary", "ops", body))
-        .expect("an answer")
+    s.manage(&put("/keda/canary", "ops", body)).expect("an answer")
 }
 
 /// A simulation whose lane is idle and healthy, at four minutes.
@@ -63,12 +58,7 @@ pub fn idle() -> Simulation {
 }
 
 pub fn traffic(per_minute: u32, errors_per_mille: u32) -> Traffic {
-    Traffic {
-        per_minute,
-        errors_per_mille,
-        latency_ms: 100,
-        slow_ms: None,
-    }
+    Traffic { per_minute, errors_per_mille, latency_ms: 100, slow_ms: None }
 }
 
 pub const CANARY: Slice = Slice::Canary;

@@ -91,10 +91,7 @@ impl Judge {
                 self.queue_depth(config, now),
             ),
             promotion_frozen: self.canary_active(),
-            observer: Observer {
-                unclassified: window.unclassified(from, running + 1),
-                ..observer
-            },
+            observer: Observer { unclassified: window.unclassified(from, running + 1), ..observer },
         }
     }
 
@@ -123,9 +120,7 @@ impl Judge {
             stable_replicas: Some(
                 self.canary
                     .stable_replicas
-                    .map_or(config.size.stable_replicas, |s| {
-                        s.min(config.size.stable_replicas)
-                    }),
+                    .map_or(config.size.stable_replicas, |s| s.min(config.size.stable_replicas)),
             ),
             headroom: config.size.headroom,
             skill_hash: self.canary.skill_hash.clone(),
@@ -157,10 +152,7 @@ impl Judge {
             return failing;
         }
         if self.hold.frozen() {
-            return format!(
-                "thawing: {} of {} clean polls",
-                self.hold.clean, self.hold.required
-            );
+            return format!("thawing: {} of {} clean polls", self.hold.clean, self.hold.required);
         }
         if self.canary.aborted {
             return "the canary was aborted; send `end` when the lane is back on stable".to_owned();

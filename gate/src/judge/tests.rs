@@ -12,11 +12,7 @@ fn config() -> Config {
         gateway_version: "2026.11.1".into(),
         disk_tier: DiskTier::Tb1,
         lane: "openclaw-build-lane".into(),
-        size: LaneSize {
-            stable_replicas: 6,
-            headroom: 1,
-            min_replicas: 1,
-        },
+        size: LaneSize { stable_replicas: 6, headroom: 1, min_replicas: 1 },
         judge: canary_5xx_rate::Judge::MultiHorizon,
         periods: Periods::default(),
         thresholds: Thresholds::default(),
@@ -52,9 +48,7 @@ impl Bench {
         let now = Timestamp::from_secs(START);
         let mut judge = Judge::unknown(now);
         judge.put_facts(facts(now));
-        judge
-            .command(&Command::new(Action::End), &config(), now)
-            .unwrap();
+        judge.command(&Command::new(Action::End), &config(), now).unwrap();
         let mut bench = Self {
             judge,
             window: Window::default(),
@@ -69,10 +63,7 @@ impl Bench {
 
     fn active() -> Self {
         let mut bench = Self::idle();
-        let begin = Command {
-            skill_hash: Some("c4".into()),
-            ..Command::new(Action::Begin)
-        };
+        let begin = Command { skill_hash: Some("c4".into()), ..Command::new(Action::Begin) };
         bench.command(begin).unwrap();
         bench
     }
@@ -87,10 +78,7 @@ impl Bench {
     }
 
     fn minute(&mut self, canary: (u64, u64), stable: (u64, u64)) {
-        let mut b = Bucket {
-            index: (START / 60 + self.minute) as u64,
-            ..Bucket::default()
-        };
+        let mut b = Bucket { index: (START / 60 + self.minute) as u64, ..Bucket::default() };
         for (counts, (n, k)) in [(&mut b.canary, canary), (&mut b.stable, stable)] {
             counts.requests = n;
             counts.errors = k;
@@ -100,10 +88,7 @@ impl Bench {
         self.minute += 1;
         // As on a gateway: the poll comes a tick after the minute, facts before it.
         let now = self.now().plus_secs(6);
-        self.judge.put_facts(Facts {
-            at: now,
-            ..self.facts.clone()
-        });
+        self.judge.put_facts(Facts { at: now, ..self.facts.clone() });
         let before = self.judge.hold.frozen();
         self.judge.step(&self.window, &self.config, now);
         match (before, self.judge.hold.frozen()) {
@@ -128,10 +113,7 @@ fn an_idle_lane_is_healthy_and_waits_for_no_evidence() {
     let mut b = Bench::idle();
     b.minute((0, 0), (0, 0));
     let d = b.document();
-    assert_eq!(
-        (d.status, d.degraded, d.canary_active),
-        (Status::Healthy, false, false)
-    );
+    assert_eq!((d.status, d.degraded, d.canary_active), (Status::Healthy, false, false));
     assert_eq!((d.scaling.frozen, d.scaling.max_replicas), (0, None));
 }
 
@@ -146,10 +128,7 @@ fn a_canary_warms_until_it_has_evidence() {
     b.minute((100, 0), (1000, 0));
     let d = b.document();
     assert_eq!(d.status, Status::Healthy, "{:?}", d.signals);
-    assert_eq!(
-        (d.scaling.max_replicas, d.promotion_frozen),
-        (Some(7), true)
-    );
+    assert_eq!((d.scaling.max_replicas, d.promotion_frozen), (Some(7), true));
 }
 
 #[test]
@@ -158,10 +137,7 @@ fn a_failing_canary_freezes_heals_and_thaws() {
     (0..10).for_each(|_| b.minute((60, 0), (600, 0)));
     (0..5).for_each(|_| b.minute((60, 12), (600, 1)));
     let d = b.document();
-    assert_eq!(
-        (d.status, d.degraded, d.scaling.frozen),
-        (Status::Degraded, true, 1)
-    );
+    assert_eq!((d.status, d.degraded, d.scaling.frozen), (Status::Degraded, true, 1));
     assert_eq!(d.scaling.frozen_by, ["canary_5xx_rate"]);
     (0..30).for_each(|_| b.minute((60, 0), (600, 1)));
     assert_eq!(b.events, [("freeze", 13), ("thaw", 24)]);
@@ -187,16 +163,10 @@ fn no_data_never_clears_a_hold() {
 fn a_node_signal_freezes_at_once_and_thaws_after_two_polls(#[case] bad: Facts, #[case] name: &str) {
     let mut b = Bench::active();
     b.minute((60, 0), (60, 0));
-    b.judge.put_facts(Facts {
-        at: b.now().plus_secs(20),
-        ..bad
-    });
+    b.judge.put_facts(Facts { at: b.now().plus_secs(20), ..bad });
     b.judge.step(&b.window, &b.config, b.now().plus_secs(20));
     assert!(b.judge.hold.frozen(), "between two polls");
-    assert_eq!(
-        b.judge.verdict(&b.config, b.now().plus_secs(20)).frozen_by[0].name(),
-        name
-    );
+    assert_eq!(b.judge.verdict(&b.config, b.now().plus_secs(20)).frozen_by[0].name(), name);
     b.minute((60, 0), (60, 0));
     assert!(b.judge.hold.frozen());
     b.minute((60, 0), (60, 0));
@@ -210,12 +180,7 @@ fn old_facts_fail_closed() {
     assert!(!b.judge.hold.frozen());
     b.judge.step(&b.window, &b.config, b.now().plus_secs(91));
     assert!(b.judge.hold.frozen());
-    let d = b.judge.document(
-        &b.window,
-        &b.config,
-        Observer::default(),
-        b.now().plus_secs(91),
-    );
+    let d = b.judge.document(&b.window, &b.config, Observer::default(), b.now().plus_secs(91));
     assert_eq!((d.gateway.disk_ok, d.gateway.queue_depth), (false, None));
 }
 
@@ -226,14 +191,8 @@ fn a_deep_queue_warms_and_never_freezes() {
     b.facts.queue_depth = Some(40);
     b.minute((100, 0), (1000, 0));
     let d = b.document();
-    assert_eq!(
-        (d.status, d.degraded, d.scaling.frozen),
-        (Status::Warming, false, 0)
-    );
-    let c = Command {
-        weight: Some(0.5),
-        ..Command::new(Action::Weight)
-    };
+    assert_eq!((d.status, d.degraded, d.scaling.frozen), (Status::Warming, false, 0));
+    let c = Command { weight: Some(0.5), ..Command::new(Action::Weight) };
     assert!(b.command(c).unwrap_err().0.contains("queue"));
 }
 
@@ -255,16 +214,9 @@ fn a_late_tick_makes_up_for_the_polls_it_missed() {
     let (mut on_time, mut late) = (Bench::active(), Bench::active());
     let minutes = |b: &mut Bench, skip: std::ops::Range<i64>| {
         for m in 0..12 {
-            let canary = if (4..9).contains(&m) {
-                (60, 12)
-            } else {
-                (60, 0)
-            };
+            let canary = if (4..9).contains(&m) { (60, 12) } else { (60, 0) };
             if skip.contains(&m) {
-                let mut bucket = Bucket {
-                    index: (START / 60 + m) as u64,
-                    ..Bucket::default()
-                };
+                let mut bucket = Bucket { index: (START / 60 + m) as u64, ..Bucket::default() };
                 bucket.canary.requests = canary.0;
                 bucket.canary.errors = canary.1;
                 (0..canary.0).for_each(|_| bucket.canary.latencies.record(100_000));
@@ -307,11 +259,6 @@ fn an_unknown_past_is_frozen_and_active_until_end() {
     let v = j.verdict(&config(), Timestamp::from_secs(START));
     assert!(v.canary_active && v.frozen && v.promotion_frozen);
     assert_eq!(v.status, Status::Degraded, "no facts either");
-    j.command(
-        &Command::new(Action::End),
-        &config(),
-        Timestamp::from_secs(START),
-    )
-    .unwrap();
+    j.command(&Command::new(Action::End), &config(), Timestamp::from_secs(START)).unwrap();
     assert!(!j.canary_active());
 }

@@ -1,7 +1,7 @@
 //! `canary_5xx_rate`: is the canary's share of 5xx answers above the limit?
 //!
 //! Two judges. `two-windows` is the published starter rule word for word: two
-//! consecutive five-minute windows above the limit. A plain rate trips on
+//! consecutive five-minute windows above the limit, end to end from the start. A plain rate trips on
 //! chance at low traffic and waits ten minutes for a fire, so the default,
 //! `multi-horizon`, asks over five horizons how likely the errors are if the
 //! canary were just at the limit (exact binomial tail), and believes none that
@@ -37,32 +37,26 @@ pub fn evaluate(
     let limit = limits.canary_5xx_rate;
     let starter = starter_rule(window, end, horizons.fail_start(), limits);
     let fails = match (judge, starter) {
-        (Judge::TwoWindows, Some(_)) => Some(format!(
+        (Judge::TwoWindows, Some(_)) if ends_a_window(end, horizons.fail_start()) => Some(format!(
             "over {limit} in two consecutive windows of {} buckets",
             t::WINDOW_BUCKETS
         )),
+        (Judge::TwoWindows, _) => None,
         (Judge::MultiHorizon, Some(Starter { certain: true })) => Some(format!(
             "over {limit} in two consecutive windows of at least {} requests",
             t::STARTER_CERTAIN_REQUESTS
         )),
         (Judge::MultiHorizon, _) => multi_horizon(window, end, horizons.fail_start(), limit),
-        (Judge::TwoWindows, None) => None,
     };
 
     // A poll that fails starts the look-back anew: nothing passes at it.
-    let pass_start = if fails.is_some() {
-        end
-    } else {
-        horizons.pass_start()
-    };
+    let pass_start = if fails.is_some() { end } else { horizons.pass_start() };
     let passes_from = look_backs(end, pass_start).find(|&from| {
         let (n, k) = window.requests_and_errors(Slice::Canary, from, end);
         passes(n, k, limits)
     });
-    let needed = passes_from
-        .is_none()
-        .then(|| requests_needed(window, end, pass_start, limits))
-        .flatten();
+    let needed =
+        passes_from.is_none().then(|| requests_needed(window, end, pass_start, limits)).flatten();
     let (n, k) = window.requests_and_errors(
         Slice::Canary,
         end.saturating_sub(t::WINDOW_BUCKETS).max(horizons.begin),
@@ -70,10 +64,9 @@ pub fn evaluate(
     );
     let complete = end.saturating_sub(pass_start);
     let waiting = match needed {
-        Some(0) | None if complete < t::WINDOW_BUCKETS => format!(
-            "{complete} of {} complete buckets since the last start",
-            t::WINDOW_BUCKETS
-        ),
+        Some(0) | None if complete < t::WINDOW_BUCKETS => {
+            format!("{complete} of {} complete buckets since the last start", t::WINDOW_BUCKETS)
+        }
         Some(needed) => format!("{needed} more requests without an error are needed to pass"),
         None => "no look-back is at or below the limit".to_owned(),
     };
@@ -86,6 +79,12 @@ pub fn evaluate(
         limit,
         waiting,
     }
+}
+
+/// Whether a window of the published rule ends here: its windows follow one
+/// another from the start and do not slide.
+fn ends_a_window(end: u64, start: u64) -> bool {
+    end.saturating_sub(start).is_multiple_of(t::WINDOW_BUCKETS)
 }
 
 /// The published rule broken; `certain` where chance alone does not do that.
@@ -158,18 +157,13 @@ fn outlasts_bursts(
     requests: u64,
     limit: f64,
 ) -> bool {
-    let mut buckets: Vec<(u64, u64)> = window
-        .range(from, end)
-        .map(|b| (b.canary.requests, b.canary.errors))
-        .collect();
+    let mut buckets: Vec<(u64, u64)> =
+        window.range(from, end).map(|b| (b.canary.requests, b.canary.errors)).collect();
     buckets.sort_by(|a, b| {
         let excess = |&(n, k): &(u64, u64)| k as f64 - limit * n as f64;
         excess(b).total_cmp(&excess(a))
     });
-    let (n, k) = buckets
-        .iter()
-        .skip(t::BURST_BUCKETS)
-        .fold((0, 0), |(n, k), b| (n + b.0, k + b.1));
+    let (n, k) = buckets.iter().skip(t::BURST_BUCKETS).fold((0, 0), |(n, k), b| (n + b.0, k + b.1));
     if nominal <= t::BURST_SHORT_BUCKETS || requests < t::BURST_THIN_REQUESTS {
         binomial::tail(k, n, limit) <= t::BURST_TAIL
     } else {
@@ -227,10 +221,7 @@ mod tests {
     fn window(canary: &[(u64, u64)]) -> Window {
         let mut w = Window::default();
         for (i, &(requests, errors)) in canary.iter().enumerate() {
-            let mut b = Bucket {
-                index: i as u64,
-                ..Bucket::default()
-            };
+            let mut b = Bucket { index: i as u64, ..Bucket::default() };
             b.canary.requests = requests;
             b.canary.errors = errors;
             w.add(&b);
@@ -248,6 +239,7 @@ mod tests {
     #[case::second_window_too_thin([[(20, 1); 5].to_vec(), [(19, 1); 5].to_vec()].concat(), false)]
     #[case::only_one_window([[(20, 0); 5].to_vec(), [(20, 1); 5].to_vec()].concat(), false)]
     #[case::nine_buckets([(20, 1); 9].to_vec(), false)]
+    #[case::windows_do_not_slide([[(20, 0); 1].to_vec(), [(20, 1); 10].to_vec()].concat(), false)]
     fn two_windows(#[case] buckets: Vec<(u64, u64)>, #[case] fails: bool) {
         let w = window(&buckets);
         let reading = judge(&w, buckets.len() as u64, Judge::TwoWindows);
@@ -258,11 +250,7 @@ mod tests {
     fn four_hundred_and_fifty_nine_clean_requests_pass() {
         for (n, passes) in [(458, false), (459, true)] {
             let w = window(&[(n - 4, 0), (1, 0), (1, 0), (1, 0), (1, 0)]);
-            assert_eq!(
-                judge(&w, 5, Judge::MultiHorizon).passes_from.is_some(),
-                passes,
-                "{n}"
-            );
+            assert_eq!(judge(&w, 5, Judge::MultiHorizon).passes_from.is_some(), passes, "{n}");
         }
     }
 

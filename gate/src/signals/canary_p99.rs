@@ -36,23 +36,12 @@ pub fn evaluate(
     })
     .or_else(|| over_limit(window, end, start, limits));
 
-    let pass_start = if fails.is_some() {
-        end
-    } else {
-        horizons.pass_start()
-    };
+    let pass_start = if fails.is_some() { end } else { horizons.pass_start() };
     let passes_from = look_backs(end, pass_start).find(|&from| {
-        passes(
-            &window.sum(Slice::Canary, from, end),
-            &window.sum(Slice::Stable, from, end),
-            limits,
-        )
+        passes(&window.sum(Slice::Canary, from, end), &window.sum(Slice::Stable, from, end), limits)
     });
-    let recent = window.sum(
-        Slice::Canary,
-        end.saturating_sub(t::WINDOW_BUCKETS).max(horizons.begin),
-        end,
-    );
+    let recent =
+        window.sum(Slice::Canary, end.saturating_sub(t::WINDOW_BUCKETS).max(horizons.begin), end);
     let longest = end.saturating_sub(t::KEPT_BUCKETS).max(pass_start);
     let samples = window.sum(Slice::Canary, longest, end).latencies.count();
     let missing = t::P99_MIN_SAMPLES.saturating_sub(samples);
@@ -60,10 +49,7 @@ pub fn evaluate(
         waiting: if missing > 0 {
             format!("{missing} more samples are needed to judge p99")
         } else if end.saturating_sub(pass_start) < t::WINDOW_BUCKETS {
-            format!(
-                "fewer than {} complete buckets since the last start",
-                t::WINDOW_BUCKETS
-            )
+            format!("fewer than {} complete buckets since the last start", t::WINDOW_BUCKETS)
         } else {
             format!(
                 "no look-back has p99 at or below {} ms and within {} of stable",
@@ -120,9 +106,7 @@ fn over_limit(window: &Window, end: u64, start: u64, limits: &Thresholds) -> Opt
         if !enough(&canary) {
             return None;
         }
-        *low = canary
-            .latencies
-            .lower_bound(t::P99, t::P99_SHORT_CANARY_LEVEL)?;
+        *low = canary.latencies.lower_bound(t::P99, t::P99_SHORT_CANARY_LEVEL)?;
         if *low <= limits.canary_p99_ms {
             return None;
         }
@@ -157,18 +141,11 @@ mod tests {
     fn window(buckets: u64, n: u64, canary_ms: u64, stable_ms: u64) -> Window {
         let mut w = Window::default();
         for index in 0..buckets {
-            let mut b = Bucket {
-                index,
-                ..Bucket::default()
-            };
+            let mut b = Bucket { index, ..Bucket::default() };
             for i in 0..n {
                 let slow = i % 50 == 0;
-                b.canary
-                    .latencies
-                    .record(1000 * if slow { canary_ms } else { 50 });
-                b.stable
-                    .latencies
-                    .record(1000 * if slow { stable_ms } else { 50 });
+                b.canary.latencies.record(1000 * if slow { canary_ms } else { 50 });
+                b.stable.latencies.record(1000 * if slow { stable_ms } else { 50 });
             }
             w.add(&b);
         }
@@ -201,10 +178,7 @@ mod tests {
 
     #[test]
     fn says_how_many_samples_are_missing() {
-        assert_eq!(
-            judge(&window(2, 50, 100, 100), 2).requests_needed,
-            Some(200)
-        );
+        assert_eq!(judge(&window(2, 50, 100, 100), 2).requests_needed, Some(200));
     }
 
     #[test]

@@ -41,20 +41,16 @@ pub fn evaluate(facts: &Facts, tier: DiskTier, limits: &Thresholds) -> Reading {
     let used = facts.disk_used_pct;
     let yellow = yellow_pct(tier, limits);
     match level(used, tier, limits) {
-        DiskLevel::Ok => Reading::new(
-            Outcome::Pass,
-            format!("{used} % used, yellow at {yellow} %"),
-        ),
+        DiskLevel::Ok => {
+            Reading::new(Outcome::Pass, format!("{used} % used, yellow at {yellow} %"))
+        }
         DiskLevel::Yellow => Reading::new(
             Outcome::Fail,
             format!("{used} % used, yellow at {yellow} %: free space on the gateway"),
         ),
         DiskLevel::Red => Reading::new(
             Outcome::Fail,
-            format!(
-                "{used} % used, red at {} %: free space on the gateway",
-                limits.disk_red_pct
-            ),
+            format!("{used} % used, red at {} %: free space on the gateway", limits.disk_red_pct),
         ),
     }
     .with(used, yellow)

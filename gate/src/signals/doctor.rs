@@ -7,10 +7,7 @@ pub fn evaluate(facts: &Facts) -> Reading {
     if facts.doctor_ok && facts.doctor_failures.is_empty() {
         Reading::new(Outcome::Pass, "all deep checks passed")
     } else if facts.doctor_failures.is_empty() {
-        Reading::new(
-            Outcome::Fail,
-            "the doctor reports not ok and names no check",
-        )
+        Reading::new(Outcome::Fail, "the doctor reports not ok and names no check")
     } else {
         Reading::new(
             Outcome::Fail,

@@ -69,13 +69,7 @@ pub struct Reading {
 
 impl Reading {
     pub fn new(outcome: Outcome, reason: impl Into<String>) -> Self {
-        Self {
-            outcome,
-            value: None,
-            limit: None,
-            reason: reason.into(),
-            requests_needed: None,
-        }
+        Self { outcome, value: None, limit: None, reason: reason.into(), requests_needed: None }
     }
 
     pub fn with(mut self, value: f64, limit: f64) -> Self {
@@ -101,17 +95,12 @@ pub struct Horizons {
 
 impl Horizons {
     pub fn new(begin: u64) -> Self {
-        Self {
-            begin,
-            ..Self::default()
-        }
+        Self { begin, ..Self::default() }
     }
 
     /// First bucket that a failing horizon may reach.
     pub fn fail_start(&self) -> u64 {
-        self.begin
-            .max(self.failed_at.unwrap_or(0))
-            .max(self.passed_from.unwrap_or(0))
+        self.begin.max(self.failed_at.unwrap_or(0)).max(self.passed_from.unwrap_or(0))
     }
 
     /// First bucket that a passing look-back may reach.

@@ -42,9 +42,6 @@ mod tests {
         #[case] at_weight: Option<u64>,
         #[case] expected: Outcome,
     ) {
-        assert_eq!(
-            evaluate(depth, at_weight, &Thresholds::default()).outcome,
-            expected
-        );
+        assert_eq!(evaluate(depth, at_weight, &Thresholds::default()).outcome, expected);
     }
 }

@@ -11,10 +11,9 @@ pub fn evaluate(expected: Option<&str>, actual: Option<&str>) -> Reading {
             Outcome::Fail,
             format!("runs skill pack {a}, frozen is {e}: stop promotions to this gateway"),
         ),
-        (Some(e), None) => Reading::new(
-            Outcome::Fail,
-            format!("the node reports no skill hash, frozen is {e}"),
-        ),
+        (Some(e), None) => {
+            Reading::new(Outcome::Fail, format!("the node reports no skill hash, frozen is {e}"))
+        }
     }
 }
 

@@ -59,16 +59,16 @@ impl CompiledPolicy {
         let provider = Provider::new(&self.engine, &self.module, clock)?;
         let host = WapcHost::new(
             Box::new(provider),
-            Some(Box::new(
-                move |_, binding, namespace, operation, payload| match (binding, namespace) {
+            Some(Box::new(move |_, binding, namespace, operation, payload| {
+                match (binding, namespace) {
                     ("kubewarden", "kubernetes") => cluster
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
                         .lookup(operation, payload)
                         .map_err(Into::into),
                     _ => Err(format!("unknown namespace: {namespace}").into()),
-                },
-            )),
+                }
+            })),
         )
         .map_err(|e| anyhow!("the policy does not start: {e}"))?;
         Ok(PolicyHost { host })

@@ -46,24 +46,14 @@ impl Provider {
         wasi::add_to_linker(&mut linker)?;
         add_wapc(&mut linker)?;
         let instance_pre = linker.instantiate_pre(module)?;
-        Ok(Self {
-            clock,
-            engine: engine.clone(),
-            instance_pre,
-            running: None,
-        })
+        Ok(Self { clock, engine: engine.clone(), instance_pre, running: None })
     }
 }
 
 impl WebAssemblyEngineProvider for Provider {
     fn init(&mut self, host: Arc<ModuleState>) -> Result<(), BoxError> {
-        let mut store = Store::new(
-            &self.engine,
-            State {
-                clock: self.clock.clone(),
-                host: Some(host),
-            },
-        );
+        let mut store =
+            Store::new(&self.engine, State { clock: self.clock.clone(), host: Some(host) });
         let instance = self.instance_pre.instantiate(&mut store)?;
         for start in wapc_functions::REQUIRED_STARTS {
             if instance.get_export(&mut store, start).is_some() {
@@ -111,11 +101,7 @@ fn put(caller: &mut Caller<'_, State>, at: i32, bytes: &[u8]) -> wasmtime::Resul
 }
 
 fn host(caller: &Caller<'_, State>) -> wasmtime::Result<Arc<ModuleState>> {
-    caller
-        .data()
-        .host
-        .clone()
-        .ok_or_else(|| wasmtime::Error::msg("no host"))
+    caller.data().host.clone().ok_or_else(|| wasmtime::Error::msg("no host"))
 }
 
 /// The functions of the waPC protocol.
@@ -153,11 +139,8 @@ fn add_wapc(linker: &mut Linker<State>) -> Result<()> {
          at: i32,
          len: i32|
          -> wasmtime::Result<i32> {
-            let (binding, namespace, operation) = (
-                text(&mut c, bd, bd_len)?,
-                text(&mut c, ns, ns_len)?,
-                text(&mut c, op, op_len)?,
-            );
+            let (binding, namespace, operation) =
+                (text(&mut c, bd, bd_len)?, text(&mut c, ns, ns_len)?, text(&mut c, op, op_len)?);
             let payload = bytes(&mut c, at, len)?;
             host(&c)?
                 .do_host_call(&binding, &namespace, &operation, &payload)
@@ -214,9 +197,7 @@ fn add_wapc(linker: &mut Linker<State>) -> Result<()> {
         HOST_NAMESPACE,
         wapc_functions::HOST_ERROR_LEN_FN,
         |c: Caller<'_, State>| -> wasmtime::Result<i32> {
-            Ok(i32::try_from(
-                host(&c)?.get_host_error().map_or(0, |e| e.len()),
-            )?)
+            Ok(i32::try_from(host(&c)?.get_host_error().map_or(0, |e| e.len()))?)
         },
     )?;
     Ok(())

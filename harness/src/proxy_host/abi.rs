@@ -128,54 +128,39 @@ pub(super) fn add_to_linker(linker: &mut Linker<VmState>) -> Result<()> {
 }
 
 fn add_used(linker: &mut Linker<VmState>) -> Result<()> {
-    linker.func_wrap(
-        "env",
-        "proxy_log",
-        |mut c: C, level: u32, at: u32, len: u32| {
-            c.data_mut().count("proxy_log");
-            let text = read(&mut c, at, len).unwrap_or_default();
-            let level = ["trace", "debug", "info", "warn", "error", "critical"]
-                .get(level as usize)
-                .unwrap_or(&"?");
-            let line = format!("{level}: {}", String::from_utf8_lossy(&text));
-            c.data_mut().log.push(line);
+    linker.func_wrap("env", "proxy_log", |mut c: C, level: u32, at: u32, len: u32| {
+        c.data_mut().count("proxy_log");
+        let text = read(&mut c, at, len).unwrap_or_default();
+        let level = ["trace", "debug", "info", "warn", "error", "critical"]
+            .get(level as usize)
+            .unwrap_or(&"?");
+        let line = format!("{level}: {}", String::from_utf8_lossy(&text));
+        c.data_mut().log.push(line);
+        OK
+    })?;
+    linker.func_wrap("env", "proxy_get_current_time_nanoseconds", |mut c: C, at: u32| {
+        c.data_mut().count("proxy_get_current_time_nanoseconds");
+        let ns = c.data().clock.wall_ns();
+        let written =
+            memory(&mut c).is_some_and(|m| m.write(&mut c, at as usize, &ns.to_le_bytes()).is_ok());
+        if written {
             OK
-        },
-    )?;
-    linker.func_wrap(
-        "env",
-        "proxy_get_current_time_nanoseconds",
-        |mut c: C, at: u32| {
-            c.data_mut().count("proxy_get_current_time_nanoseconds");
-            let ns = c.data().clock.wall_ns();
-            let written = memory(&mut c)
-                .is_some_and(|m| m.write(&mut c, at as usize, &ns.to_le_bytes()).is_ok());
-            if written {
-                OK
-            } else {
-                INVALID_MEMORY_ACCESS
-            }
-        },
-    )?;
-    linker.func_wrap(
-        "env",
-        "proxy_set_tick_period_milliseconds",
-        |mut c: C, period: u32| {
-            c.data_mut().count("proxy_set_tick_period_milliseconds");
-            c.data_mut().tick_ms = (period > 0).then_some(period);
-            OK
-        },
-    )?;
+        } else {
+            INVALID_MEMORY_ACCESS
+        }
+    })?;
+    linker.func_wrap("env", "proxy_set_tick_period_milliseconds", |mut c: C, period: u32| {
+        c.data_mut().count("proxy_set_tick_period_milliseconds");
+        c.data_mut().tick_ms = (period > 0).then_some(period);
+        OK
+    })?;
     linker.func_wrap(
         "env",
         "proxy_get_buffer_bytes",
         |mut c: C, kind: u32, start: u32, max: u32, data: u32, size: u32| {
             c.data_mut().count("proxy_get_buffer_bytes");
             let bytes = buffer(&mut c, kind).map(|b| {
-                b.into_iter()
-                    .skip(start as usize)
-                    .take(max as usize)
-                    .collect::<Vec<u8>>()
+                b.into_iter().skip(start as usize).take(max as usize).collect::<Vec<u8>>()
             });
             give_or(&mut c, bytes, data, size)
         },
@@ -212,12 +197,7 @@ fn add_used(linker: &mut Linker<VmState>) -> Result<()> {
             let Some(key) = read(&mut c, at, len) else {
                 return INVALID_MEMORY_ACCESS;
             };
-            let value = c
-                .data()
-                .shared
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get(&key);
+            let value = c.data().shared.lock().unwrap_or_else(PoisonError::into_inner).get(&key);
             match value {
                 Some((value, number)) if write_u32(&mut c, cas, number) => {
                     give(&mut c, &value, data, size)
@@ -330,23 +310,19 @@ fn add_used(linker: &mut Linker<VmState>) -> Result<()> {
             }
         },
     )?;
-    linker.func_wrap(
-        "env",
-        "proxy_set_effective_context",
-        |mut c: C, context: u32| {
-            c.data_mut().count("proxy_set_effective_context");
-            // Root contexts have no stream; a context that is gone is an error.
-            if c.data().streams.contains_key(&context) {
-                c.data_mut().effective = Some(context);
-                OK
-            } else if context < 1 << 16 {
-                c.data_mut().effective = None;
-                OK
-            } else {
-                BAD_ARGUMENT
-            }
-        },
-    )?;
+    linker.func_wrap("env", "proxy_set_effective_context", |mut c: C, context: u32| {
+        c.data_mut().count("proxy_set_effective_context");
+        // Root contexts have no stream; a context that is gone is an error.
+        if c.data().streams.contains_key(&context) {
+            c.data_mut().effective = Some(context);
+            OK
+        } else if context < 1 << 16 {
+            c.data_mut().effective = None;
+            OK
+        } else {
+            BAD_ARGUMENT
+        }
+    })?;
     linker.func_wrap(
         "env",
         "proxy_define_metric",
@@ -356,9 +332,7 @@ fn add_used(linker: &mut Linker<VmState>) -> Result<()> {
                 return INVALID_MEMORY_ACCESS;
             };
             let number = c.data().metrics.len() as u32;
-            c.data_mut()
-                .metrics
-                .push((String::from_utf8_lossy(&name).into_owned(), 0));
+            c.data_mut().metrics.push((String::from_utf8_lossy(&name).into_owned(), 0));
             if write_u32(&mut c, id, number) {
                 OK
             } else {
@@ -366,22 +340,14 @@ fn add_used(linker: &mut Linker<VmState>) -> Result<()> {
             }
         },
     )?;
-    linker.func_wrap(
-        "env",
-        "proxy_record_metric",
-        |mut c: C, id: u32, value: u64| {
-            c.data_mut().count("proxy_record_metric");
-            metric(&mut c, id, |m| *m = value as i64)
-        },
-    )?;
-    linker.func_wrap(
-        "env",
-        "proxy_increment_metric",
-        |mut c: C, id: u32, by: i64| {
-            c.data_mut().count("proxy_increment_metric");
-            metric(&mut c, id, |m| *m += by)
-        },
-    )?;
+    linker.func_wrap("env", "proxy_record_metric", |mut c: C, id: u32, value: u64| {
+        c.data_mut().count("proxy_record_metric");
+        metric(&mut c, id, |m| *m = value as i64)
+    })?;
+    linker.func_wrap("env", "proxy_increment_metric", |mut c: C, id: u32, by: i64| {
+        c.data_mut().count("proxy_increment_metric");
+        metric(&mut c, id, |m| *m += by)
+    })?;
     linker.func_wrap("env", "proxy_done", |mut c: C| {
         c.data_mut().count("proxy_done");
         OK

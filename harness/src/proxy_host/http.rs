@@ -51,12 +51,7 @@ pub struct Response {
 
 impl Response {
     pub fn upstream(status: u16, duration_us: u64) -> Self {
-        Self {
-            status,
-            details: "via_upstream".into(),
-            duration_us,
-            ..Self::default()
-        }
+        Self { status, details: "via_upstream".into(), duration_us, ..Self::default() }
     }
 
     pub fn text(&self) -> String {
@@ -89,8 +84,5 @@ pub struct Reply {
 }
 
 pub fn find<'a>(headers: &'a Headers, name: &[u8]) -> Option<&'a [u8]> {
-    headers
-        .iter()
-        .find(|(n, _)| n.eq_ignore_ascii_case(name))
-        .map(|(_, v)| v.as_slice())
+    headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_slice())
 }

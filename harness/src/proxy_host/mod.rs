@@ -151,9 +151,7 @@ impl Proxy {
 
     fn vm(&mut self, worker: usize, plugin: usize) -> Result<&mut Vm> {
         let key = self.key(worker, plugin);
-        self.vms
-            .get_mut(&key)
-            .with_context(|| format!("no VM for plugin {plugin}"))
+        self.vms.get_mut(&key).with_context(|| format!("no VM for plugin {plugin}"))
     }
 
     /// Tells an access logger of a finished request.
@@ -192,11 +190,7 @@ impl Proxy {
         let answer = vm.request(plugin, context, request, upstream, &clock)?;
         Ok(match answer {
             Some(response) => Outcome::Answered(response),
-            None => Outcome::Pending(Pending {
-                worker,
-                plugin,
-                context,
-            }),
+            None => Outcome::Pending(Pending { worker, plugin, context }),
         })
     }
 
@@ -205,8 +199,7 @@ impl Proxy {
     /// # Errors
     /// The VM traps when its stream ends.
     pub fn answer(&mut self, pending: Pending) -> Result<Option<Response>> {
-        self.vm(pending.worker, pending.plugin)?
-            .answer(pending.context)
+        self.vm(pending.worker, pending.plugin)?.answer(pending.context)
     }
 
     /// The client of a pending request goes away.
@@ -214,8 +207,7 @@ impl Proxy {
     /// # Errors
     /// The VM traps when its stream ends.
     pub fn cancel(&mut self, pending: Pending) -> Result<()> {
-        self.vm(pending.worker, pending.plugin)?
-            .end_stream(pending.context)
+        self.vm(pending.worker, pending.plugin)?.end_stream(pending.context)
     }
 
     /// Runs every tick that is due. A trap is remembered and the VM is dead.
@@ -231,10 +223,7 @@ impl Proxy {
         self.vms
             .iter_mut()
             .flat_map(|(key, vm)| {
-                vm.take_calls().into_iter().map(|c| OutCall {
-                    vm: key.clone(),
-                    ..c
-                })
+                vm.take_calls().into_iter().map(|c| OutCall { vm: key.clone(), ..c })
             })
             .collect()
     }
@@ -255,8 +244,7 @@ impl Proxy {
         self.vms
             .iter()
             .filter_map(|((worker, _, configuration), vm)| {
-                vm.trapped()
-                    .map(|t| format!("worker {worker}, VM `{configuration}`: {t}"))
+                vm.trapped().map(|t| format!("worker {worker}, VM `{configuration}`: {t}"))
             })
             .collect()
     }
@@ -269,10 +257,7 @@ impl Proxy {
     /// Host calls of one plugin's VM on one worker, by function, since the last reset.
     pub fn calls(&self, worker: usize, plugin: usize) -> BTreeMap<&'static str, u64> {
         let key = self.key(worker, plugin);
-        self.vms
-            .get(&key)
-            .map(|vm| vm.calls().clone())
-            .unwrap_or_default()
+        self.vms.get(&key).map(|vm| vm.calls().clone()).unwrap_or_default()
     }
 
     pub fn reset_calls(&mut self) {
@@ -308,26 +293,17 @@ impl Proxy {
 
     fn drop_shared_without_vms(&mut self) {
         if self.vms.is_empty() {
-            self.shared
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clear();
+            self.shared.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
     }
 
     /// Number of shared-data keys.
     pub fn shared_keys(&self) -> usize {
-        self.shared
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len()
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Overwrites a shared value, as another version of the module would.
     pub fn put_shared(&mut self, key: &str, value: &[u8]) {
-        self.shared
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .set(key.as_bytes(), value, 0);
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).set(key.as_bytes(), value, 0);
     }
 }

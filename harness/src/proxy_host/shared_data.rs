@@ -18,17 +18,11 @@ impl SharedData {
 
     /// Whether the value was written; if not, somebody wrote since `cas` was read.
     pub fn set(&mut self, key: &[u8], value: &[u8], cas: u32) -> bool {
-        if cas != 0
-            && self
-                .values
-                .get(key)
-                .is_some_and(|(_, current)| *current != cas)
-        {
+        if cas != 0 && self.values.get(key).is_some_and(|(_, current)| *current != cas) {
             return false;
         }
         self.last += 1;
-        self.values
-            .insert(key.to_vec(), (value.to_vec(), self.last));
+        self.values.insert(key.to_vec(), (value.to_vec(), self.last));
         true
     }
 

@@ -113,19 +113,12 @@ impl Vm {
                 allocate: None,
             },
         );
-        let instance = linker
-            .instantiate(&mut store, module)
-            .map_err(|e| anyhow!("{e:?}"))?;
+        let instance = linker.instantiate(&mut store, module).map_err(|e| anyhow!("{e:?}"))?;
         let allocate = instance
             .get_typed_func(&mut store, "proxy_on_memory_allocate")
             .map_err(|e| anyhow!("{e:?}"))?;
         store.data_mut().allocate = Some(allocate);
-        let mut vm = Self {
-            store,
-            instance,
-            roots: BTreeMap::new(),
-            trapped: None,
-        };
+        let mut vm = Self { store, instance, roots: BTreeMap::new(), trapped: None };
         vm.call::<(), ()>("_initialize", ())?;
         Ok(vm)
     }
@@ -164,9 +157,7 @@ impl Vm {
     }
 
     pub fn memory_bytes(&mut self) -> usize {
-        self.instance
-            .get_memory(&mut self.store, "memory")
-            .map_or(0, |m| m.data_size(&self.store))
+        self.instance.get_memory(&mut self.store, "memory").map_or(0, |m| m.data_size(&self.store))
     }
 
     pub fn root(&self, plugin: usize) -> Option<u32> {
@@ -189,20 +180,10 @@ impl Vm {
         self.store.data_mut().configuration = configuration;
         self.store.data_mut().tick_ms = None;
         let accepted = self.call::<_, u32>("proxy_on_configure", (context, size))? != 0;
-        let tick_ns = self
-            .store
-            .data()
-            .tick_ms
-            .map(|ms| i64::from(ms) * 1_000_000);
+        let tick_ns = self.store.data().tick_ms.map(|ms| i64::from(ms) * 1_000_000);
         let now = self.store.data().clock.monotonic_ns();
-        self.roots.insert(
-            plugin,
-            Root {
-                context,
-                tick_ns,
-                next_tick_ns: now + tick_ns.unwrap_or(0),
-            },
-        );
+        self.roots
+            .insert(plugin, Root { context, tick_ns, next_tick_ns: now + tick_ns.unwrap_or(0) });
         Ok(accepted)
     }
 
@@ -236,10 +217,7 @@ impl Vm {
         let Some(root) = self.root(plugin) else {
             return Ok(());
         };
-        let mut stream = StreamData {
-            request: request.headers.clone(),
-            ..StreamData::default()
-        };
+        let mut stream = StreamData { request: request.headers.clone(), ..StreamData::default() };
         if let Some(response) = response {
             stream.answer(response);
         }
@@ -259,22 +237,16 @@ impl Vm {
         upstream: Option<&Response>,
         clock: &Clock,
     ) -> Result<Option<Response>> {
-        let root = self
-            .root(plugin)
-            .ok_or_else(|| anyhow!("plugin {plugin} has no root context"))?;
-        let stream = StreamData {
-            request: request.headers.clone(),
-            ..StreamData::default()
-        };
+        let root =
+            self.root(plugin).ok_or_else(|| anyhow!("plugin {plugin} has no root context"))?;
+        let stream = StreamData { request: request.headers.clone(), ..StreamData::default() };
         self.store.data_mut().streams.insert(context, stream);
         self.store.data_mut().effective = Some(context);
         self.call::<_, ()>("proxy_on_context_create", (context, root))?;
         let no_body = request.body.is_empty() && request.trailers.is_none();
         let count = request.headers.len() as u32;
-        let mut action: u32 = self.call(
-            "proxy_on_request_headers",
-            (context, count, u32::from(no_body)),
-        )?;
+        let mut action: u32 =
+            self.call("proxy_on_request_headers", (context, count, u32::from(no_body)))?;
         let mut buffered = Vec::new();
         let last = request.body.len().div_ceil(4096);
         for (i, chunk) in request.body.chunks(4096).enumerate() {
@@ -284,21 +256,12 @@ impl Vm {
             buffered.extend_from_slice(chunk);
             self.with_stream(context, |s| s.body.clone_from(&buffered));
             let end = i + 1 == last && request.trailers.is_none();
-            action = self.call(
-                "proxy_on_request_body",
-                (context, buffered.len() as u32, u32::from(end)),
-            )?;
+            action = self
+                .call("proxy_on_request_body", (context, buffered.len() as u32, u32::from(end)))?;
         }
-        if let Some(trailers) = request
-            .trailers
-            .as_ref()
-            .filter(|_| !self.answered(context))
-        {
+        if let Some(trailers) = request.trailers.as_ref().filter(|_| !self.answered(context)) {
             self.with_stream(context, |s| s.request_trailers.clone_from(trailers));
-            action = self.call(
-                "proxy_on_request_trailers",
-                (context, trailers.len() as u32),
-            )?;
+            action = self.call("proxy_on_request_trailers", (context, trailers.len() as u32))?;
         }
         if self.answered(context) {
             return self.answer(context);
@@ -325,21 +288,13 @@ impl Vm {
     }
 
     fn answered(&self, context: u32) -> bool {
-        self.store
-            .data()
-            .streams
-            .get(&context)
-            .is_some_and(|s| s.local.is_some())
+        self.store.data().streams.get(&context).is_some_and(|s| s.local.is_some())
     }
 
     /// The module's own answer to a stream, which ends it.
     pub fn answer(&mut self, context: u32) -> Result<Option<Response>> {
-        let Some(response) = self
-            .store
-            .data_mut()
-            .streams
-            .get_mut(&context)
-            .and_then(|s| s.local.take())
+        let Some(response) =
+            self.store.data_mut().streams.get_mut(&context).and_then(|s| s.local.take())
         else {
             return Ok(None);
         };
@@ -368,10 +323,8 @@ impl Vm {
         self.store.data_mut().reply = reply.cloned();
         self.store.data_mut().effective = None;
         let root = self.roots.values().next().map_or(0, |r| r.context);
-        let result = self.call::<_, ()>(
-            "proxy_on_http_call_response",
-            (root, token, headers, body, 0u32),
-        );
+        let result =
+            self.call::<_, ()>("proxy_on_http_call_response", (root, token, headers, body, 0u32));
         self.store.data_mut().reply = None;
         result
     }
@@ -379,10 +332,7 @@ impl Vm {
 
 impl StreamData {
     fn answer(&mut self, response: &Response) {
-        let mut headers = vec![(
-            b":status".to_vec(),
-            response.status.to_string().into_bytes(),
-        )];
+        let mut headers = vec![(b":status".to_vec(), response.status.to_string().into_bytes())];
         headers.extend(response.headers.clone());
         self.response = Some(headers);
         self.response_trailers.clone_from(&response.trailers);

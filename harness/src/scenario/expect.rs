@@ -7,15 +7,13 @@ use serde_json::Value;
 /// of an array by its `name`.
 pub fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     // Annotations have dots: a part in brackets is one key.
-    split(path)
-        .into_iter()
-        .try_fold(value, |value, part| match value {
-            Value::Array(items) => items
-                .iter()
-                .find(|i| i.get("name").and_then(Value::as_str) == Some(part))
-                .or_else(|| part.parse::<usize>().ok().and_then(|i| items.get(i))),
-            _ => value.get(part),
-        })
+    split(path).into_iter().try_fold(value, |value, part| match value {
+        Value::Array(items) => items
+            .iter()
+            .find(|i| i.get("name").and_then(Value::as_str) == Some(part))
+            .or_else(|| part.parse::<usize>().ok().and_then(|i| items.get(i))),
+        _ => value.get(part),
+    })
 }
 
 /// Parts of a dotted path; `a[b.c].d` is `a`, `b.c`, `d`.
@@ -75,11 +73,7 @@ mod tests {
 
     #[test]
     fn numbers_compare_by_value() {
-        let expected = [
-            ("n".to_owned(), json!(1.0)),
-            ("gone".to_owned(), Value::Null),
-        ]
-        .into();
+        let expected = [("n".to_owned(), json!(1.0)), ("gone".to_owned(), Value::Null)].into();
         assert!(differences(&json!({"n": 1}), &expected).is_empty());
         assert_eq!(differences(&json!({"n": 2}), &expected).len(), 1);
     }

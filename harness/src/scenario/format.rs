@@ -181,19 +181,15 @@ fn seconds<'de, D: serde::Deserializer<'de>>(d: D) -> Result<u64, D::Error> {
     gate::parse::text(d, |text| {
         let wrong =
             || format!("`{text}` is not a time since the start such as `90s`, `12m` or `1h`");
-        let (number, unit) = text
-            .split_at_checked(text.len().saturating_sub(1))
-            .ok_or_else(wrong)?;
+        let (number, unit) =
+            text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
         let factor = match unit {
             "s" => 1,
             "m" => 60,
             "h" => 3600,
             _ => return Err(wrong()),
         };
-        number
-            .parse::<u64>()
-            .map(|n| n * factor)
-            .map_err(|_| wrong())
+        number.parse::<u64>().map(|n| n * factor).map_err(|_| wrong())
     })
 }
 

@@ -7,4 +7,5 @@
 pub mod expect;
 pub mod format;
 pub mod report;
+pub mod setup;
 pub mod run;

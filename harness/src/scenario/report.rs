@@ -34,13 +34,7 @@ impl Report {
     /// A table of the timeline.
     pub fn table(&self) -> String {
         let mut out = String::new();
-        let width = self
-            .lines
-            .iter()
-            .map(|l| l.what.chars().count())
-            .max()
-            .unwrap_or(0)
-            .min(72);
+        let width = self.lines.iter().map(|l| l.what.chars().count()).max().unwrap_or(0).min(72);
         let _ = writeln!(out, "{}: {}", self.scenario, self.about);
         for line in &self.lines {
             if let Some(step) = &line.step {
@@ -97,10 +91,7 @@ impl Report {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 fn wrap(text: &str, width: usize) -> Vec<String> {

@@ -3,16 +3,16 @@
 use super::expect;
 use super::format::{Action, Edit, Probe, Request, Scenario, Show, Step, Traffic};
 use super::report::{Line, Report};
+use super::setup::{admission_request, plugins};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::policy_host::{CompiledPolicy, PolicyHost, Verdict};
 use crate::proxy_host::http::{self, Reply, Response};
-use crate::proxy_host::{CompiledFilter, Outcome, Plugin, Proxy};
+use crate::proxy_host::{CompiledFilter, Outcome, Proxy};
 use anyhow::{anyhow, bail, Context, Result};
 use gate::slice::Slice;
 use gate::verdict::config_map_name;
 use serde_json::{json, Value};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,7 +24,6 @@ const QUANTUM: Duration = Duration::from_millis(250);
 const FACTS_EVERY_S: u64 = 30;
 /// How long a pending request may stay so before the run gives up on it.
 const PATIENCE_S: u64 = 15;
-const VM_ID: &str = "canary-gate";
 
 /// Both modules, compiled once.
 pub struct Modules {
@@ -78,13 +77,8 @@ impl Simulation {
     pub fn start(modules: &Modules, scenario: &Scenario) -> Result<Self> {
         let clock = Clock::at(scenario.start);
         let cluster = Arc::new(Mutex::new(Cluster::default()));
-        scenario
-            .objects
-            .iter()
-            .for_each(|o| lock(&cluster).put(o.clone()));
-        let policy = modules
-            .policy
-            .instantiate(clock.clone(), Arc::clone(&cluster))?;
+        scenario.objects.iter().for_each(|o| lock(&cluster).put(o.clone()));
+        let policy = modules.policy.instantiate(clock.clone(), Arc::clone(&cluster))?;
         let settings = scenario.policy.settings.clone();
         if let Err(why) = policy.validate_settings(&serde_json::to_vec(&settings)?)? {
             bail!("policy settings: {why}");
@@ -92,19 +86,12 @@ impl Simulation {
         let g = &scenario.gateway;
         let text = |pointer: &str| {
             let value = g.configuration.pointer(pointer).and_then(Value::as_str);
-            value
-                .map(str::to_owned)
-                .with_context(|| format!("gateway.configuration: no {pointer}"))
+            value.map(str::to_owned).with_context(|| format!("gateway.configuration: no {pointer}"))
         };
         let plugins = plugins(scenario);
         let api_server = text("/publish/cluster").unwrap_or_default();
-        let proxy = Proxy::start(
-            &modules.filter,
-            clock.clone(),
-            g.workers,
-            plugins,
-            &[&api_server],
-        )?;
+        let proxy =
+            Proxy::start(&modules.filter, clock.clone(), g.workers, plugins, &[&api_server])?;
         Ok(Self {
             endpoint: match g.probe {
                 Probe::AccessLogger => 2,
@@ -117,11 +104,7 @@ impl Simulation {
             policy,
             cluster,
             settings,
-            tokens: g
-                .tokens
-                .iter()
-                .map(|t| (t.name.clone(), t.token.clone()))
-                .collect(),
+            tokens: g.tokens.iter().map(|t| (t.name.clone(), t.token.clone())).collect(),
             probe: g.probe,
             elapsed: Duration::ZERO,
             traffic: BTreeMap::new(),
@@ -221,17 +204,12 @@ impl Simulation {
             match self.probe {
                 Probe::AccessLogger => {
                     let logger = Slice::ALL.iter().position(|s| *s == slice).unwrap_or(0);
-                    self.proxy
-                        .log(self.next_worker, logger, &request, Some(&response))?;
+                    self.proxy.log(self.next_worker, logger, &request, Some(&response))?;
                 }
                 Probe::HttpFilter => {
                     // Requests overlap in life; here their time must not add up.
-                    let quick = Response {
-                        duration_us: response.duration_us / 1000,
-                        ..response
-                    };
-                    self.proxy
-                        .request(self.next_worker, 0, &request, Some(&quick))?;
+                    let quick = Response { duration_us: response.duration_us / 1000, ..response };
+                    self.proxy.request(self.next_worker, 0, &request, Some(&quick))?;
                 }
             }
         }
@@ -240,27 +218,18 @@ impl Simulation {
 
     fn send_facts(&mut self) -> Result<()> {
         let now_s = self.elapsed.as_secs();
-        let due = self
-            .facts_put_at
-            .is_none_or(|at| now_s >= at + FACTS_EVERY_S);
+        let due = self.facts_put_at.is_none_or(|at| now_s >= at + FACTS_EVERY_S);
         let Some(body) = self.facts.clone().filter(|_| due) else {
             return Ok(());
         };
         self.facts_put_at = Some(now_s);
         let mut body = body;
         body["at"] = self.clock.now().to_string().into();
-        let token = self
-            .tokens
-            .get("facts")
-            .context("tokens: facts need a token named `facts`")?
-            .clone();
-        let request = http::Request::new("PUT", "/keda/facts")
-            .bearer(&token)
-            .body(body.to_string());
-        match self
-            .proxy
-            .request(self.next_worker, self.endpoint, &request, None)?
-        {
+        let token =
+            self.tokens.get("facts").context("tokens: facts need a token named `facts`")?.clone();
+        let request =
+            http::Request::new("PUT", "/keda/facts").bearer(&token).body(body.to_string());
+        match self.proxy.request(self.next_worker, self.endpoint, &request, None)? {
             Outcome::Answered(r) if r.status == 204 => Ok(()),
             other => bail!("facts were refused: {other:?}"),
         }
@@ -274,10 +243,7 @@ impl Simulation {
                 &call.header("content-type"),
                 &call.body,
             );
-            let reply = Reply {
-                status: answer.status,
-                body: serde_json::to_vec(&answer.body)?,
-            };
+            let reply = Reply { status: answer.status, body: serde_json::to_vec(&answer.body)? };
             self.proxy.reply(&call, Some(&reply))?;
         }
         Ok(())
@@ -289,10 +255,7 @@ impl Simulation {
     /// The endpoint traps or never answers.
     pub fn manage(&mut self, request: &http::Request) -> Result<Response> {
         self.next_worker = (self.next_worker + 1) % self.proxy.workers();
-        match self
-            .proxy
-            .request(self.next_worker, self.endpoint, request, None)?
-        {
+        match self.proxy.request(self.next_worker, self.endpoint, request, None)? {
             Outcome::Answered(response) => Ok(response),
             Outcome::Pending(pending) => {
                 for _ in 0..PATIENCE_S * 4 {
@@ -332,9 +295,8 @@ impl Simulation {
             }
             Action::Facts(facts) => {
                 self.set_facts(facts.clone());
-                line.result = facts
-                    .as_ref()
-                    .map_or("stopped".into(), |_| format!("every {FACTS_EVERY_S} s"));
+                line.result =
+                    facts.as_ref().map_or("stopped".into(), |_| format!("every {FACTS_EVERY_S} s"));
             }
             Action::Request(request) => self.request(request, &mut line)?,
             Action::Edit(edit) => self.edit(edit, &mut line)?,
@@ -344,9 +306,7 @@ impl Simulation {
                     .cluster()
                     .get("ConfigMap", &self.namespace, &name)
                     .and_then(|o| {
-                        o.pointer("/data/verdict")
-                            .and_then(Value::as_str)
-                            .map(str::to_owned)
+                        o.pointer("/data/verdict").and_then(Value::as_str).map(str::to_owned)
                     })
                     .with_context(|| format!("ConfigMap {name} is not there"))?;
                 let verdict: Value = serde_json::from_str(&verdict)?;
@@ -372,15 +332,11 @@ impl Simulation {
             let value: Value = serde::Deserialize::deserialize(document)?;
             if expect::differences(&value, &show.fields).is_empty() {
                 found = true;
-                line.details
-                    .extend(show.fields.iter().map(|(k, v)| format!("{k}: {v}")));
+                line.details.extend(show.fields.iter().map(|(k, v)| format!("{k}: {v}")));
             }
         }
         if !found {
-            line.failures.push(format!(
-                "{}: no document has all of {:?}",
-                show.file, show.fields
-            ));
+            line.failures.push(format!("{}: no document has all of {:?}", show.file, show.fields));
         }
         line.result.clone_from(&show.file);
         Ok(())
@@ -389,10 +345,8 @@ impl Simulation {
     fn request(&mut self, request: &Request, line: &mut Line) -> Result<()> {
         let mut http = http::Request::new(&request.method, &request.path);
         if let Some(name) = &request.token {
-            let token = self
-                .tokens
-                .get(name)
-                .with_context(|| format!("no token is named `{name}`"))?;
+            let token =
+                self.tokens.get(name).with_context(|| format!("no token is named `{name}`"))?;
             http = http.bearer(token);
         }
         if let Some(body) = &request.body {
@@ -400,11 +354,7 @@ impl Simulation {
         }
         let response = self.manage(&http)?;
         let text = response.text();
-        let shown = if text.len() <= 160 {
-            text.trim().to_owned()
-        } else {
-            String::new()
-        };
+        let shown = if text.len() <= 160 { text.trim().to_owned() } else { String::new() };
         line.result = format!("{} {shown}", response.status).trim().to_owned();
         if response.status != request.expect.status {
             line.failures.push(format!(
@@ -412,25 +362,16 @@ impl Simulation {
                 response.status, request.expect.status
             ));
         }
-        line.failures
-            .extend(expect::missing(&text, &request.expect.contains));
+        line.failures.extend(expect::missing(&text, &request.expect.contains));
         if !request.expect.document.is_empty() {
             let document: Value =
                 serde_json::from_str(&text).map_err(|e| anyhow!("{e} in: {text}"))?;
-            line.failures
-                .extend(expect::differences(&document, &request.expect.document));
-            line.result = format!(
-                "{} {}",
-                response.status,
-                summary(&document, &request.expect.document)
-            );
+            line.failures.extend(expect::differences(&document, &request.expect.document));
+            line.result =
+                format!("{} {}", response.status, summary(&document, &request.expect.document));
         }
         if line.what.is_empty() {
-            let body = request
-                .body
-                .as_ref()
-                .map(|b| format!(" {b}"))
-                .unwrap_or_default();
+            let body = request.body.as_ref().map(|b| format!(" {b}")).unwrap_or_default();
             line.what = format!("{} {}{body}", request.method, request.path);
         }
         Ok(())
@@ -448,16 +389,10 @@ impl Simulation {
             (Some(_), false, _) => "UPDATE",
             _ => bail!("edit.object: `{}` is not there", edit.object),
         };
-        let mut new = edit
-            .create
-            .clone()
-            .or_else(|| old.clone())
-            .unwrap_or_default();
+        let mut new = edit.create.clone().or_else(|| old.clone()).unwrap_or_default();
         for (path, value) in &edit.set {
-            let nested = expect::split(path)
-                .iter()
-                .rev()
-                .fold(value.clone(), |v, part| json!({ *part: v }));
+            let nested =
+                expect::split(path).iter().rev().fold(value.clone(), |v, part| json!({ *part: v }));
             crate::cluster::merge(&mut new, &nested);
         }
         let request = admission_request(operation, (kind, namespace, name), old.as_ref(), &new);
@@ -481,12 +416,10 @@ impl Simulation {
         }
         if let Some(rule) = &edit.expect.rule {
             if verdict.rule() != rule {
-                line.failures
-                    .push(format!("rule `{}`, expected `{rule}`", verdict.rule()));
+                line.failures.push(format!("rule `{}`, expected `{rule}`", verdict.rule()));
             }
         }
-        line.failures
-            .extend(expect::missing(&said, &edit.expect.contains));
+        line.failures.extend(expect::missing(&said, &edit.expect.contains));
         if verdict.accepted {
             if operation == "DELETE" {
                 self.cluster().delete(kind, namespace, name);
@@ -498,34 +431,6 @@ impl Simulation {
     }
 }
 
-/// An AdmissionReview's request as the API server sends it.
-pub fn admission_request(
-    operation: &str,
-    (kind, namespace, name): (&str, &str, &str),
-    old: Option<&Value>,
-    new: &Value,
-) -> Value {
-    let api_version = new
-        .get("apiVersion")
-        .and_then(Value::as_str)
-        .unwrap_or("v1");
-    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    let deleted = operation == "DELETE";
-    json!({
-        "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
-        "kind": { "group": group, "version": version, "kind": kind },
-        "resource": { "group": group, "version": version, "resource": format!("{}s", kind.to_lowercase()) },
-        "name": name,
-        "namespace": namespace,
-        "operation": operation,
-        "userInfo": { "username": "kubernetes-admin", "groups": ["system:authenticated"] },
-        "object": if deleted { &Value::Null } else { new },
-        "oldObject": old.unwrap_or(&Value::Null),
-        "dryRun": false,
-        "options": null,
-    })
-}
-
 /// The expected paths with what they are.
 fn summary(value: &Value, expected: &BTreeMap<String, Value>) -> String {
     let parts: Vec<String> = expected
@@ -533,67 +438,6 @@ fn summary(value: &Value, expected: &BTreeMap<String, Value>) -> String {
         .map(|path| format!("{path} {}", expect::at(value, path).unwrap_or(&Value::Null)))
         .collect();
     parts.join(", ")
-}
-
-/// The plugins of a gateway: two access loggers or one HTTP filter in one VM,
-/// the endpoint in another with the same shared data.
-fn plugins(scenario: &Scenario) -> Vec<Plugin> {
-    let configuration = |role: &str, slice: Option<Value>| {
-        let mut c = scenario.gateway.configuration.clone();
-        c["role"] = role.into();
-        if let Some(slice) = slice {
-            c["slice"] = slice;
-        }
-        if role != "probe" {
-            c["tokens"] = scenario
-                .gateway
-                .tokens
-                .iter()
-                .map(|t| json!({ "name": t.name, "role": t.role, "digest": digest(&t.token) }))
-                .collect();
-        } else if let Some(map) = c.as_object_mut() {
-            map.remove("measure_owner");
-        }
-        c
-    };
-    let plugin = |name: &str, vm: &str, configuration| Plugin {
-        name: name.into(),
-        vm_id: VM_ID.into(),
-        vm_configuration: vm.into(),
-        configuration,
-    };
-    let mut plugins = match scenario.gateway.probe {
-        Probe::AccessLogger => Slice::ALL
-            .iter()
-            .map(|s| {
-                plugin(
-                    &format!("probe-{}", s.name()),
-                    "probe",
-                    configuration("probe", Some(json!({ "fixed": s.name() }))),
-                )
-            })
-            .collect(),
-        Probe::HttpFilter => vec![plugin(
-            "probe",
-            "probe",
-            configuration("probe", Some(json!({ "header": "x-openclaw-slice" }))),
-        )],
-    };
-    plugins.push(plugin(
-        "endpoint",
-        "endpoint",
-        configuration("endpoint", None),
-    ));
-    plugins
-}
-
-/// A token's digest as the plugin configuration wants it.
-pub fn digest(token: &str) -> String {
-    let hex: String = Sha256::digest(token.as_bytes())
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect();
-    format!("sha256:{hex}")
 }
 
 fn lock(cluster: &Mutex<Cluster>) -> MutexGuard<'_, Cluster> {
@@ -608,18 +452,10 @@ pub fn run(modules: &Modules, scenario: &Scenario) -> Result<Report> {
     let mut simulation = Simulation::start(modules, scenario)?;
     let mut lines = Vec::new();
     for step in &scenario.steps {
-        simulation
-            .run_to(step.at)
-            .with_context(|| format!("before the step at {} s", step.at))?;
+        simulation.run_to(step.at).with_context(|| format!("before the step at {} s", step.at))?;
         lines.push(
-            simulation
-                .perform(step)
-                .with_context(|| format!("in the step at {} s", step.at))?,
+            simulation.perform(step).with_context(|| format!("in the step at {} s", step.at))?,
         );
     }
-    Ok(Report {
-        scenario: scenario.name.clone(),
-        about: scenario.about.clone(),
-        lines,
-    })
+    Ok(Report { scenario: scenario.name.clone(), about: scenario.about.clone(), lines })
 }

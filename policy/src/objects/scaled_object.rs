@@ -42,26 +42,18 @@ impl<'a> ScaledObject<'a> {
     }
 
     fn field(self, path: &[&str]) -> &'a Value {
-        path.iter()
-            .fold(self.0, |value, key| value.get(key).unwrap_or(&Value::Null))
+        path.iter().fold(self.0, |value, key| value.get(key).unwrap_or(&Value::Null))
     }
 
     pub fn name(self) -> &'a str {
-        self.field(&["metadata", "name"])
-            .as_str()
-            .unwrap_or_default()
+        self.field(&["metadata", "name"]).as_str().unwrap_or_default()
     }
 
     pub fn target(self) -> TargetRef<'a> {
         let kind = self.field(&["spec", "scaleTargetRef", "kind"]).as_str();
         TargetRef {
-            kind: kind
-                .filter(|k| !k.is_empty())
-                .unwrap_or(DEFAULT_TARGET_KIND),
-            name: self
-                .field(&["spec", "scaleTargetRef", "name"])
-                .as_str()
-                .unwrap_or_default(),
+            kind: kind.filter(|k| !k.is_empty()).unwrap_or(DEFAULT_TARGET_KIND),
+            name: self.field(&["spec", "scaleTargetRef", "name"]).as_str().unwrap_or_default(),
         }
     }
 
@@ -72,9 +64,7 @@ impl<'a> ScaledObject<'a> {
             idle: number(self.field(&["spec", "idleReplicaCount"])),
             paused_replicas: self.annotation(PAUSED_REPLICAS).map(|text| {
                 text.parse::<i32>()
-                    .map_or(PausedReplicas::Unparseable, |n| {
-                        PausedReplicas::At(n.into())
-                    })
+                    .map_or(PausedReplicas::Unparseable, |n| PausedReplicas::At(n.into()))
             }),
             paused: self.flag(PAUSED),
             paused_scale_out: self.flag(PAUSED_SCALE_OUT),
@@ -139,9 +129,7 @@ fn number(value: &Value) -> Option<i64> {
         Value::Number(n) => Some(
             n.as_i64()
                 .or_else(|| {
-                    n.as_f64()
-                        .filter(|f| f.fract() == 0.0 && f.abs() < 1e15)
-                        .map(|f| f as i64)
+                    n.as_f64().filter(|f| f.fract() == 0.0 && f.abs() < 1e15).map(|f| f as i64)
                 })
                 .unwrap_or(i64::MAX),
         ),
@@ -183,21 +171,12 @@ mod tests {
     #[test]
     fn target_defaults_to_a_deployment() {
         let v = json!({"spec": {"scaleTargetRef": {"name": "w"}}});
-        assert_eq!(
-            ScaledObject(&v).target(),
-            TargetRef {
-                kind: "Deployment",
-                name: "w"
-            }
-        );
+        assert_eq!(ScaledObject(&v).target(), TargetRef { kind: "Deployment", name: "w" });
     }
 
     #[test]
     fn hostile_shapes_read_as_something() {
-        for v in [
-            json!({"spec": 7, "metadata": []}),
-            json!({"spec": {"scaleTargetRef": "x"}}),
-        ] {
+        for v in [json!({"spec": 7, "metadata": []}), json!({"spec": {"scaleTargetRef": "x"}})] {
             let so = ScaledObject(&v);
             assert_eq!((so.target().name, so.replicas().max), ("", None));
         }

@@ -13,20 +13,16 @@ use gate::lane::{LaneState, Row, Target};
 use gate::rule::Rule;
 
 pub fn check(change: &Change, lane: &LaneState) -> Vec<Rejection> {
-    let mut found = super::refused(change, lane, Rule::CeilingBypass, LiftKind::Bypass, |_| {
-        true
-    });
+    let mut found = super::refused(change, lane, Rule::CeilingBypass, LiftKind::Bypass, |_| true);
     found.extend(
-        super::refused(change, lane, Rule::CeilingBypass, LiftKind::Faster, |_| {
-            true
-        })
-        .into_iter()
-        .filter(|r| {
-            matches!(
-                r.finding.row,
-                Row::Red | Row::Unknown | Row::Frozen | Row::FrozenByYellow2tb
-            )
-        }),
+        super::refused(change, lane, Rule::CeilingBypass, LiftKind::Faster, |_| true)
+            .into_iter()
+            .filter(|r| {
+                matches!(
+                    r.finding.row,
+                    Row::Red | Row::Unknown | Row::Frozen | Row::FrozenByYellow2tb
+                )
+            }),
     );
     found
 }
@@ -79,17 +75,10 @@ pub fn create(name: &str, target: &Target, new: ScaledObject, retargeted: bool) 
     }];
     let others = of_numbers(&ReplicaSpec::default(), &replicas);
     lifts.extend(
-        others
-            .into_iter()
-            .filter(|l| l.kind == LiftKind::Bypass)
-            .map(|l| Lift { old: None, ..l }),
+        others.into_iter().filter(|l| l.kind == LiftKind::Bypass).map(|l| Lift { old: None, ..l }),
     );
     if new.fallback_replicas() > 0 {
-        lifts.push(bypass(
-            "spec.fallback.replicas",
-            None,
-            new.fallback_replicas(),
-        ));
+        lifts.push(bypass("spec.fallback.replicas", None, new.fallback_replicas()));
     }
     if new.restores_original() {
         lifts.push(unbounded(
@@ -104,16 +93,9 @@ pub fn create(name: &str, target: &Target, new: ScaledObject, retargeted: bool) 
         ));
     }
     if retargeted {
-        lifts.push(unbounded(
-            "spec.scaleTargetRef",
-            "moves onto a target of the lane",
-        ));
+        lifts.push(unbounded("spec.scaleTargetRef", "moves onto a target of the lane"));
     }
-    if target
-        .scaled_object
-        .as_deref()
-        .is_some_and(|expected| expected != name)
-    {
+    if target.scaled_object.as_deref().is_some_and(|expected| expected != name) {
         lifts.push(unbounded(
             "metadata.name",
             "a second ScaledObject on the target, besides the one in the settings",
@@ -144,11 +126,7 @@ fn of_numbers(old: &ReplicaSpec, new: &ReplicaSpec) -> Vec<Lift> {
             field: r.level.field().to_owned(),
             old: Some(r.old),
             new: r.new,
-            kind: if r.level == Level::Ceiling {
-                LiftKind::Ceiling
-            } else {
-                LiftKind::Bypass
-            },
+            kind: if r.level == Level::Ceiling { LiftKind::Ceiling } else { LiftKind::Bypass },
             note: match r.level {
                 Level::Ceiling if new.max.is_none() => Some(format!(
                     "was removed, and absent means KEDA's default of {}",
@@ -167,27 +145,15 @@ fn of_numbers(old: &ReplicaSpec, new: &ReplicaSpec) -> Vec<Lift> {
 }
 
 fn bypass(field: &str, old: Option<i64>, new: i64) -> Lift {
-    Lift {
-        field: field.to_owned(),
-        old,
-        new,
-        kind: LiftKind::Bypass,
-        note: None,
-    }
+    Lift { field: field.to_owned(), old, new, kind: LiftKind::Bypass, note: None }
 }
 
 fn unbounded(field: &str, note: &str) -> Lift {
-    Lift {
-        note: Some(note.to_owned()),
-        ..bypass(field, None, i64::MAX)
-    }
+    Lift { note: Some(note.to_owned()), ..bypass(field, None, i64::MAX) }
 }
 
 fn faster(field: &str, note: &str) -> Lift {
-    Lift {
-        kind: LiftKind::Faster,
-        ..unbounded(field, note)
-    }
+    Lift { kind: LiftKind::Faster, ..unbounded(field, note) }
 }
 
 #[cfg(test)]
@@ -226,10 +192,8 @@ mod tests {
         let mut new = base();
         let (parent, key) = pointer.rsplit_once('/').unwrap();
         new.pointer_mut(parent).unwrap()[key] = value;
-        let got = update(
-            ScaledObject::new(&old, "").unwrap(),
-            ScaledObject::new(&new, "").unwrap(),
-        );
+        let got =
+            update(ScaledObject::new(&old, "").unwrap(), ScaledObject::new(&new, "").unwrap());
         let got: Vec<_> = got.iter().map(|l| l.field.as_str()).collect();
         assert_eq!(got, fields);
     }

@@ -53,9 +53,7 @@ pub fn check(change: &Change, lane: &LaneState) -> Vec<Rejection> {
 
 /// Rises of the declared maximum that `rule`'s rows of the table refuse.
 fn ceiling(change: &Change, lane: &LaneState, rule: Rule) -> Vec<Rejection> {
-    refused(change, lane, rule, LiftKind::Ceiling, |finding| {
-        finding == rule
-    })
+    refused(change, lane, rule, LiftKind::Ceiling, |finding| finding == rule)
 }
 
 fn refused(

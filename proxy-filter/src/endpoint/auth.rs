@@ -54,16 +54,11 @@ pub fn authorize(
     if !roles.contains(&token.role) {
         return Err(Refusal::WrongRole);
     }
-    Ok(Caller {
-        name: token.name.clone(),
-        role: token.role,
-    })
+    Ok(Caller { name: token.name.clone(), role: token.role })
 }
 
 fn overlap(token: &Token, poll_s: u64, now: Timestamp) -> bool {
-    token
-        .rotated_at
-        .is_some_and(|at| now < at.plus_secs(OVERLAP_S.max(poll_s)))
+    token.rotated_at.is_some_and(|at| now < at.plus_secs(OVERLAP_S.max(poll_s)))
 }
 
 /// The token of an `Authorization: Bearer` header; the scheme in any case.
@@ -83,13 +78,7 @@ mod tests {
 
     fn hex(token: &str) -> String {
         let digest = Sha256::digest(token.as_bytes());
-        format!(
-            "sha256:{}",
-            digest
-                .iter()
-                .map(|b| format!("{b:02x}"))
-                .collect::<String>()
-        )
+        format!("sha256:{}", digest.iter().map(|b| format!("{b:02x}")).collect::<String>())
     }
 
     fn config() -> Config {
@@ -122,10 +111,7 @@ mod tests {
             &[TokenRole::Measure, TokenRole::Read],
             NOW,
         );
-        assert_eq!(
-            got.as_ref().map(|c| c.name.as_str()).map_err(|e| *e),
-            expected
-        );
+        assert_eq!(got.as_ref().map(|c| c.name.as_str()).map_err(|e| *e), expected);
     }
 
     #[test]

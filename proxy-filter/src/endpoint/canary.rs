@@ -34,11 +34,7 @@ pub fn put(_config: &Config, body: &[u8], context_id: u32) {
         }
         Ok(command) => match shared::append_command(&command) {
             Some(number) => WAITING.with_borrow_mut(|w| {
-                w.push(Waiting {
-                    context_id,
-                    number,
-                    since: host::instant(),
-                });
+                w.push(Waiting { context_id, number, since: host::instant() });
             }),
             None => {
                 answer(503, "the command could not be stored, send it again");
@@ -58,17 +54,12 @@ pub fn anyone_waits() -> bool {
 
 /// What to tell the caller whose command has `number`.
 fn outcome(state: &State, number: u64, waited: Duration) -> Option<(u32, String)> {
-    let conflict = state
-        .outcomes
-        .iter()
-        .find(|(n, _)| *n == number)
-        .and_then(|(_, c)| c.clone());
+    let conflict = state.outcomes.iter().find(|(n, _)| *n == number).and_then(|(_, c)| c.clone());
     match conflict {
         Some(conflict) => Some((409, conflict)),
-        None if state.superseded => Some((
-            503,
-            "a newer process of this gateway publishes, send it there".to_owned(),
-        )),
+        None if state.superseded => {
+            Some((503, "a newer process of this gateway publishes, send it there".to_owned()))
+        }
         None if state.published >= number => Some((204, String::new())),
         None if waited >= PATIENCE => Some((
             503,

@@ -71,16 +71,11 @@ impl Holder {
             restarts: merge.takeovers + lease.moves,
             unreadable_slots: merge.unreadable,
         };
-        let merged = state
-            .judge
-            .document(&merge.window, &judge_config, observer, now);
+        let merged = state.judge.document(&merge.window, &judge_config, observer, now);
         let verdict = state.judge.verdict(&judge_config, now);
         match serde_json::to_vec(&merged) {
             Ok(json) => shared::put_document(&json, now),
-            Err(e) => host::log(
-                Level::Error,
-                &format!("the document cannot be written: {e}"),
-            ),
+            Err(e) => host::log(Level::Error, &format!("the document cannot be written: {e}")),
         }
         if config.publish.is_none() {
             state.published = state.applied;
@@ -101,21 +96,15 @@ impl Holder {
         if self.inflight.is_some() || state.superseded || now < BUILT_AT {
             return;
         }
-        if self
-            .not_before
-            .is_some_and(|at| now < at && at.since(now) < 120)
-        {
+        if self.not_before.is_some_and(|at| now < at && at.since(now) < 120) {
             return;
         }
         if !state.recovered {
             self.send(config, config_map::get(config), Sent::Get, now);
             return;
         }
-        let renew_s = retry::spread(
-            RENEW_S,
-            RENEW_SPREAD_PCT,
-            state.judge.epoch ^ (now.secs() / RENEW_S),
-        );
+        let renew_s =
+            retry::spread(RENEW_S, RENEW_SPREAD_PCT, state.judge.epoch ^ (now.secs() / RENEW_S));
         let due = state.published < state.applied
             || state.last_verdict.as_ref().is_none_or(|last| {
                 verdict.differs(last)
@@ -125,21 +114,14 @@ impl Holder {
         if !due {
             return;
         }
-        let publication = Publication {
-            verdict: &verdict,
-            merged,
-            judge: &state.judge,
-        };
+        let publication = Publication { verdict: &verdict, merged, judge: &state.judge };
         let call = match &state.resource_version {
             Some(version) => publication.patch(config, version),
             None => publication.apply(config),
         };
         match call {
             Ok(call) => {
-                let sent = Sent::Publish {
-                    number: state.applied,
-                    verdict: Box::new(verdict),
-                };
+                let sent = Sent::Publish { number: state.applied, verdict: Box::new(verdict) };
                 self.send(config, call, sent, now);
             }
             Err(e) => host::log(Level::Error, &format!("the verdict cannot be written: {e}")),
@@ -192,21 +174,15 @@ impl Holder {
                 );
                 (None, 0, None)
             }
-            Recovered::Malformed {
-                why,
-                epoch,
-                resource_version,
-            } => {
+            Recovered::Malformed { why, epoch, resource_version } => {
                 host::log(Level::Warn, &format!("the gateway's state is malformed ({why}): frozen until an operator's `end`"));
                 let mut judge = Judge::unknown(now);
                 judge.epoch = judge.epoch.max(epoch.saturating_add(1));
                 (Some(judge), epoch, Some(resource_version))
             }
-            Recovered::State {
-                judge,
-                epoch,
-                resource_version,
-            } => (Some(*judge), epoch, Some(resource_version)),
+            Recovered::State { judge, epoch, resource_version } => {
+                (Some(*judge), epoch, Some(resource_version))
+            }
         };
         self.succeeded();
         shared::update_state(|state| {
@@ -265,14 +241,10 @@ impl Holder {
         self.failures = self.failures.saturating_add(1);
         let delay_ms = retry::delay_ms(self.failures, now.millis().unsigned_abs());
         self.not_before = Some(Timestamp::from_millis(
-            now.millis()
-                .saturating_add(i64::try_from(delay_ms).unwrap_or(i64::MAX)),
+            now.millis().saturating_add(i64::try_from(delay_ms).unwrap_or(i64::MAX)),
         ));
         shared::update_state(|state| state.publish_failures += 1);
-        host::log(
-            Level::Warn,
-            &format!("{why}; attempt {} in {delay_ms} ms", self.failures + 1),
-        );
+        host::log(Level::Warn, &format!("{why}; attempt {} in {delay_ms} ms", self.failures + 1));
     }
 }
 
@@ -285,9 +257,7 @@ fn apply_commands(state: &mut State, config: &Config, now: Timestamp) {
             &format!(
                 "canary {}: {}",
                 command.action.name(),
-                outcome
-                    .as_ref()
-                    .map_or_else(|c| c.0.clone(), |()| "applied".to_owned())
+                outcome.as_ref().map_or_else(|c| c.0.clone(), |()| "applied".to_owned())
             ),
         );
         state.note_outcome(number, outcome.err().map(|c| c.0));

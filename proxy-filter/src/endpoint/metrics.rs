@@ -25,10 +25,7 @@ pub fn serve(config: &Config, caller: &Caller) -> Next {
     };
     let age_s = host::now().since(observed_at);
     if age_s > i64::try_from(MAX_AGE_TICKS * config.windows.tick_s).unwrap_or(i64::MAX) {
-        return answer(
-            503,
-            &format!("the document is {age_s} s old: no worker judges any more"),
-        );
+        return answer(503, &format!("the document is {age_s} s old: no worker judges any more"));
     }
     host::respond(200, "application/json", &json);
     Next::Hold

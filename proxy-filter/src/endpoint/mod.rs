@@ -69,10 +69,7 @@ pub struct Stream {
 
 impl Stream {
     pub fn new(context_id: u32) -> Self {
-        Self {
-            context_id,
-            endpoint: None,
-        }
+        Self { context_id, endpoint: None }
     }
 
     /// Whether the request is one of the table's.
@@ -103,10 +100,7 @@ impl Stream {
         };
         let method = host::header(MapType::HttpRequestHeaders, b":method").unwrap_or_default();
         if method != endpoint.method() {
-            return answer(
-                405,
-                &format!("use {}", String::from_utf8_lossy(endpoint.method())),
-            );
+            return answer(405, &format!("use {}", String::from_utf8_lossy(endpoint.method())));
         }
         match endpoint {
             Endpoint::Metrics => metrics::serve(config, &caller),
@@ -162,11 +156,7 @@ impl Drop for Stream {
 
 /// Answers with a line of text; an empty one where there is nothing to say.
 fn answer(status: u32, text: &str) -> Next {
-    let body = if text.is_empty() {
-        String::new()
-    } else {
-        format!("{text}\n")
-    };
+    let body = if text.is_empty() { String::new() } else { format!("{text}\n") };
     host::respond(status, TEXT, body.as_bytes());
     Next::Hold
 }

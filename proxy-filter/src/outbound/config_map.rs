@@ -26,12 +26,7 @@ fn path(config: &Config) -> String {
 }
 
 pub fn get(config: &Config) -> Call {
-    Call {
-        method: "GET",
-        path: path(config),
-        content_type: "application/json",
-        body: vec![],
-    }
+    Call { method: "GET", path: path(config), content_type: "application/json", body: vec![] }
 }
 
 /// What is published.
@@ -82,10 +77,7 @@ impl Publication<'_> {
             root.insert("kind".to_owned(), "ConfigMap".into());
         }
         if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-            metadata.insert(
-                "name".to_owned(),
-                config_map_name(&config.gateway.id).into(),
-            );
+            metadata.insert("name".to_owned(), config_map_name(&config.gateway.id).into());
             metadata.insert("namespace".to_owned(), config.lane.namespace.clone().into());
         }
         Ok(Call {
@@ -102,17 +94,9 @@ impl Publication<'_> {
 #[derive(Debug)]
 pub enum Recovered {
     /// State of an earlier process; `epoch` is the one it published under.
-    State {
-        judge: Box<Judge>,
-        epoch: u64,
-        resource_version: String,
-    },
+    State { judge: Box<Judge>, epoch: u64, resource_version: String },
     /// There, but it says nothing: the past is unknown.
-    Malformed {
-        why: String,
-        epoch: u64,
-        resource_version: String,
-    },
+    Malformed { why: String, epoch: u64, resource_version: String },
     /// Not there: the past is unknown.
     Absent,
     /// Not read; to be tried again.
@@ -131,31 +115,17 @@ pub fn read(reply: &Reply, now: Timestamp) -> Recovered {
     let Some(resource_version) = resource_version(&object) else {
         return Recovered::Failed("the API server's answer has no resourceVersion".to_owned());
     };
-    let text = |key: &str| {
-        object
-            .pointer(&format!("/data/{key}"))
-            .and_then(Value::as_str)
-    };
-    let epoch = text(VERDICT_KEY)
-        .and_then(|v| Verdict::parse(v).ok())
-        .map_or(0, |v| v.epoch);
+    let text = |key: &str| object.pointer(&format!("/data/{key}")).and_then(Value::as_str);
+    let epoch = text(VERDICT_KEY).and_then(|v| Verdict::parse(v).ok()).map_or(0, |v| v.epoch);
     match text(STATE_KEY)
         .ok_or_else(|| format!("data.{STATE_KEY} is not there"))
         .and_then(|s| Judge::recover(s, now))
     {
         Ok(mut judge) => {
             judge.epoch = judge.epoch.max(epoch.saturating_add(1));
-            Recovered::State {
-                judge: Box::new(judge),
-                epoch,
-                resource_version,
-            }
+            Recovered::State { judge: Box::new(judge), epoch, resource_version }
         }
-        Err(why) => Recovered::Malformed {
-            why,
-            epoch,
-            resource_version,
-        },
+        Err(why) => Recovered::Malformed { why, epoch, resource_version },
     }
 }
 
@@ -186,10 +156,7 @@ pub fn published(reply: &Reply) -> Published {
 }
 
 fn resource_version(object: &Value) -> Option<String> {
-    object
-        .pointer("/metadata/resourceVersion")?
-        .as_str()
-        .map(str::to_owned)
+    object.pointer("/metadata/resourceVersion")?.as_str().map(str::to_owned)
 }
 
 /// Status and the API server's message, cut short.
@@ -224,10 +191,7 @@ mod tests {
     }
 
     fn reply(status: Option<u16>, body: Value) -> Reply {
-        Reply {
-            status,
-            body: body.to_string().into_bytes(),
-        }
+        Reply { status, body: body.to_string().into_bytes() }
     }
 
     #[test]
@@ -235,36 +199,18 @@ mod tests {
         let c = config();
         let judge = Judge::unknown(NOW);
         let verdict = judge.verdict(&c.judge_config(), NOW);
-        let merged = judge.document(
-            &Window::default(),
-            &c.judge_config(),
-            Observer::default(),
-            NOW,
-        );
-        let call = Publication {
-            verdict: &verdict,
-            merged: &merged,
-            judge: &judge,
-        }
-        .patch(&c, "41")
-        .unwrap();
-        assert_eq!(
-            call.path,
-            "/api/v1/namespaces/builds/configmaps/canary-gate.gw-a1"
-        );
+        let merged =
+            judge.document(&Window::default(), &c.judge_config(), Observer::default(), NOW);
+        let call = Publication { verdict: &verdict, merged: &merged, judge: &judge }
+            .patch(&c, "41")
+            .unwrap();
+        assert_eq!(call.path, "/api/v1/namespaces/builds/configmaps/canary-gate.gw-a1");
         let mut object: Value = serde_json::from_slice(&call.body).unwrap();
         assert_eq!(object["metadata"]["resourceVersion"], "41");
-        assert_eq!(
-            object["metadata"]["labels"]["canary-gate.dev/lane"],
-            "openclaw-build-lane"
-        );
+        assert_eq!(object["metadata"]["labels"]["canary-gate.dev/lane"], "openclaw-build-lane");
         object["metadata"]["resourceVersion"] = "42".into();
         match read(&reply(Some(200), object), NOW) {
-            Recovered::State {
-                judge: j,
-                epoch,
-                resource_version,
-            } => {
+            Recovered::State { judge: j, epoch, resource_version } => {
                 assert_eq!(resource_version, "42");
                 assert_eq!(epoch, judge.epoch);
                 assert!(j.epoch > judge.epoch);
@@ -279,19 +225,10 @@ mod tests {
         let c = config();
         let judge = Judge::unknown(NOW);
         let verdict = judge.verdict(&c.judge_config(), NOW);
-        let merged = judge.document(
-            &Window::default(),
-            &c.judge_config(),
-            Observer::default(),
-            NOW,
-        );
-        let call = Publication {
-            verdict: &verdict,
-            merged: &merged,
-            judge: &judge,
-        }
-        .apply(&c)
-        .unwrap();
+        let merged =
+            judge.document(&Window::default(), &c.judge_config(), Observer::default(), NOW);
+        let call =
+            Publication { verdict: &verdict, merged: &merged, judge: &judge }.apply(&c).unwrap();
         let object: Value = serde_json::from_slice(&call.body).unwrap();
         assert_eq!(object["metadata"]["name"], "canary-gate.gw-a1");
         assert_eq!(object["kind"], "ConfigMap");
@@ -324,9 +261,6 @@ mod tests {
     #[case(Some(500))]
     #[case(None)]
     fn refusals(#[case] status: Option<u16>) {
-        assert!(matches!(
-            published(&reply(status, json!({}))),
-            Published::Refused(_)
-        ));
+        assert!(matches!(published(&reply(status, json!({}))), Published::Refused(_)));
     }
 }

@@ -13,9 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub fn main(args: &[String]) -> Result<ExitCode> {
     let (options, files) = super::options(args, &["policy", "settings", "state", "now"])?;
-    let [file] = files.as_slice() else {
-        bail!("admit takes one request file")
-    };
+    let [file] = files.as_slice() else { bail!("admit takes one request file") };
     let review = load(file)?;
     let request = review.get("request").cloned().unwrap_or(review);
     // Rules compare old and new and look at the user: a bare object would be judged wrongly.
@@ -24,11 +22,7 @@ pub fn main(args: &[String]) -> Result<ExitCode> {
             bail!("{file}: no `{key}`: a whole AdmissionReview is needed, not a bare object");
         }
     }
-    let settings = load(
-        options
-            .get("settings")
-            .context("admit needs --settings FILE")?,
-    )?;
+    let settings = load(options.get("settings").context("admit needs --settings FILE")?)?;
     let mut cluster = Cluster::default();
     if let Some(state) = options.get("state") {
         let list = load(state)?;
@@ -41,9 +35,7 @@ pub fn main(args: &[String]) -> Result<ExitCode> {
     let now = match options.get("now") {
         Some(text) => Timestamp::parse(text).map_err(anyhow::Error::msg)?,
         None => {
-            let since = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default();
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             Timestamp::from_millis(i64::try_from(since.as_millis())?)
         }
     };
@@ -58,11 +50,7 @@ pub fn main(args: &[String]) -> Result<ExitCode> {
     if verdict.accepted {
         println!(
             "accepted{}",
-            if verdict.mutated_object.is_some() {
-                ", with a patch"
-            } else {
-                ""
-            }
+            if verdict.mutated_object.is_some() { ", with a patch" } else { "" }
         );
         return Ok(ExitCode::SUCCESS);
     }

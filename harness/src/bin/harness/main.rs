@@ -49,15 +49,12 @@ fn options<'a>(
     while let Some(arg) = args.next() {
         match arg.strip_prefix("--") {
             Some(name) if known.contains(&name) => {
-                let value = args
-                    .next()
-                    .ok_or_else(|| anyhow::anyhow!("--{name} needs a value"))?;
+                let value = args.next().ok_or_else(|| anyhow::anyhow!("--{name} needs a value"))?;
                 options.insert(name, value.as_str());
             }
-            Some(name) => anyhow::bail!(
-                "unknown option --{name}, known are: --{}",
-                known.join(", --")
-            ),
+            Some(name) => {
+                anyhow::bail!("unknown option --{name}, known are: --{}", known.join(", --"))
+            }
             None => rest.push(arg.as_str()),
         }
     }

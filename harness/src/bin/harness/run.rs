@@ -24,9 +24,5 @@ pub fn main(args: &[String]) -> Result<ExitCode> {
             other => bail!("--format `{other}` is not table, json or junit"),
         }
     }
-    Ok(if passed {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(1)
-    })
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
