@@ -1,6 +1,7 @@
 //! Topics, each a file.
 
 mod bad_input;
+mod budgets;
 mod filter;
 mod layout;
 mod policy_rules;

@@ -15,7 +15,7 @@ use gate::lane::{GatewayState, Unknown};
 use gate::time::Timestamp;
 use gate::verdict::{config_map_name, Verdict, LANE_LABEL, VERDICT_KEY};
 use kubewarden_policy_sdk::wapc_guest;
-use serde_json::{json, Value};
+use serde_json::{json, Map, Value};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The host's wall clock.
@@ -34,28 +34,35 @@ pub fn list_states(lane: &Lane, now: Timestamp) -> Vec<GatewayState> {
         "field_selector": null,
         "field_masks": field_masks(),
     });
-    let items =
-        call("list_resources_by_namespace", &request).and_then(|list| match list.get("items") {
-            Some(Value::Array(items)) => Ok(items.clone()),
-            _ => Err("the host's answer has no items".to_owned()),
-        });
+    let by_name = call("list_resources_by_namespace", &request).and_then(by_name);
     lane.gateways
         .iter()
         .map(|g| {
-            let verdict =
-                items.as_ref().map_err(|e| Unknown::Missing(e.clone())).and_then(|items| {
-                    let name = config_map_name(&g.id);
-                    items
-                        .iter()
-                        .find(|i| {
-                            i.pointer("/metadata/name").and_then(Value::as_str) == Some(&name)
-                        })
-                        .ok_or_else(|| not_found(lane, &g.id))
-                        .and_then(verdict_of)
-                });
+            let verdict = by_name
+                .as_ref()
+                .map_err(|e| Unknown::Missing(e.clone()))
+                .and_then(|objects| {
+                    objects.get(&config_map_name(&g.id)).ok_or_else(|| not_found(lane, &g.id))
+                })
+                .and_then(verdict_of);
             GatewayState::of(&g.id, &g.az, verdict, lane.max_state_age.0, now)
         })
         .collect()
+}
+
+/// The items of a list by their names.
+fn by_name(mut list: Value) -> Result<Map<String, Value>, String> {
+    let Some(Value::Array(items)) = list.get_mut("items").map(Value::take) else {
+        return Err("the host's answer has no items".to_owned());
+    };
+    // One by one: collecting brings a sort with it, seven kilobytes of it.
+    let mut objects = Map::new();
+    for item in items {
+        if let Some(name) = item.pointer("/metadata/name").and_then(Value::as_str) {
+            objects.insert(name.to_owned(), item);
+        }
+    }
+    Ok(objects)
 }
 
 /// The state of one gateway, past every cache.

@@ -9,6 +9,7 @@ use gate::rule::Rule;
 use gate::slice::Slice;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 use std::fmt;
 
 #[derive(Clone, Debug, Deserialize)]
@@ -281,11 +282,13 @@ impl Lane {
                 }
             }
         }
+        // There may be a thousand.
+        let mut seen = Map::new();
         for (i, gateway) in self.gateways.iter().enumerate() {
             if gateway.id.is_empty() {
                 faults.push(format!("{path}.gateways[{i}].id: is empty"));
             }
-            if self.gateways.iter().take(i).any(|g| g.id == gateway.id) {
+            if seen.insert(gateway.id.clone(), Value::Null).is_some() {
                 faults.push(format!("{path}.gateways[{i}].id: `{}` is there twice", gateway.id));
             }
         }
