@@ -9,7 +9,7 @@ help: ## list the targets
 
 demo: wasm ## walk a canary rollout through both wasm modules, in virtual time
 	@cargo build --locked -p harness --bin harness
-	@target/debug/harness run --dist $(DIST) scenarios/rollout.yaml
+	@cargo run --locked -q -p harness --bin harness -- run --dist $(DIST) scenarios/rollout.yaml
 
 test: wasm ## everything: unit, property, both wasm modules, real Envoy
 	@scripts/setup.sh envoy

@@ -38,13 +38,18 @@ rust_lld() {
     [ -x "$lld" ] && printf '%s' "$lld" || true
 }
 
+# Ends a download that hangs; a Mac has no timeout(1).
+bounded() {
+    if command -v timeout >/dev/null; then timeout 180 "$@"; else "$@"; fi
+}
+
 setup_wasm() {
     if has_rustup_target; then
         echo rustup >"$tools/wasm-toolchain"
     elif [ "$(cat "$tools/wasm-toolchain" 2>/dev/null)" = debian ] && has_debian_toolchain; then
         :
     elif command -v rustup >/dev/null && say "adding the Rust target $target" &&
-        timeout 180 rustup target add "$target" >"$tools/rustup.log" 2>&1; then
+        bounded rustup target add "$target" >"$tools/rustup.log" 2>&1; then
         echo rustup >"$tools/wasm-toolchain"
     elif has_debian_toolchain || install_debian_toolchain; then
         echo debian >"$tools/wasm-toolchain"

@@ -176,6 +176,8 @@ fn check_envoy(path: &Path) {
         let probe = configuration["role"] == "probe";
         let expected = if probe { "FAIL_OPEN" } else { "FAIL_RELOAD" };
         assert_eq!(p["failure_policy"], expected, "{}", path.display());
+        // Else the body of a PUT never arrives.
+        assert_eq!(probe, p["allow_on_headers_stop_iteration"] != true, "{}", path.display());
         assert!(names.insert(p["name"].to_string()), "{}: a name twice", path.display());
         assert_eq!(p["name"], p["root_id"]);
         assert_ne!(

@@ -24,10 +24,15 @@ struct Rig {
 const MINUTES: (u64, u64, u64) = (300, 60, 1);
 const SECONDS: (u64, u64, u64) = (10, 2, 1);
 
-fn rig(
+fn rig(configuration: &'static str, windows: (u64, u64, u64), endpoint_wasm: PathBuf) -> Rig {
+    rig_with(configuration, windows, endpoint_wasm, None)
+}
+
+fn rig_with(
     configuration: &'static str,
     (length_s, poll_s, tick_s): (u64, u64, u64),
     endpoint_wasm: PathBuf,
+    slice: Option<Value>,
 ) -> Rig {
     let (canary, stable, api) = (Upstream::start(), Upstream::start(), ApiServer::start());
     let envoy = Envoy::start(&Setup {
@@ -37,6 +42,7 @@ fn rig(
         stable_port: stable.port,
         api_port: api.port,
         windows: json!({ "length_s": length_s, "poll_s": poll_s, "tick_s": tick_s }),
+        slice,
         endpoint_wasm,
     });
     Rig { envoy, canary, stable, api }
@@ -192,7 +198,12 @@ fn tokens_methods_and_other_paths() {
 /// Bytes that no string may hold, on both listeners, straight through a socket.
 #[test]
 fn header_bytes_take_nothing_down() {
-    let rig = rig("http-filter.yaml", MINUTES, shipped());
+    let rig = rig_with(
+        "http-filter.yaml",
+        MINUTES,
+        shipped(),
+        Some(json!({ "header": "x-openclaw-slice" })),
+    );
     let envoy = &rig.envoy;
     envoy.wait_for(15, "a document", |_| true);
     for (port, path) in [(envoy.management, "/keda/metrics"), (envoy.vip, "/200/1")] {
@@ -209,7 +220,9 @@ fn header_bytes_take_nothing_down() {
             assert!(answer.starts_with(expected), "{answer}");
         }
     }
-    envoy.wait_for(10, "both requests", |d| d["canary"]["requests"] == 2);
+    // Neither named a slice: one sent bytes that are none, one nothing.
+    let d = envoy.wait_for(10, "both requests", |d| d["stable"]["requests"] == 2);
+    assert_eq!(d["observer"]["unclassified"], 2);
     assert!(!envoy.whole_log().contains("VM failed"), "{}", envoy.log());
 }
 

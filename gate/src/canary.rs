@@ -4,7 +4,7 @@
 //! so that one command can be sent to every gateway of a lane until all have
 //! it. What contradicts the state is a conflict that says what to do instead.
 
-use crate::parse;
+use crate::parse::{self, MAX_TEXT};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -63,8 +63,6 @@ pub struct Command {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<bool>,
 }
-
-const MAX_TEXT: usize = 256;
 
 impl Command {
     pub fn new(action: Action) -> Self {
@@ -143,6 +141,9 @@ pub struct Canary {
     pub asleep: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<f64>,
+    /// Weight that the rollout began with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun_weight: Option<f64>,
     /// The AZ slice under test; absent means every gateway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub az: Option<String>,
@@ -202,7 +203,9 @@ impl Canary {
                 } else if self.aborted {
                     Ok(())
                 } else {
-                    Err(Conflict("abort: no canary is active".into()))
+                    Err(Conflict(
+                        "abort: no canary was begun here; `end` ends an unknown state".into(),
+                    ))
                 }
             }
             Action::End => {
@@ -243,6 +246,7 @@ impl Canary {
             maintenance: self.maintenance,
             asleep: false,
             weight: Some(c.weight.unwrap_or(0.0)),
+            begun_weight: Some(c.weight.unwrap_or(0.0)),
             az: c.az.clone(),
             gateway_version: c.gateway_version.clone(),
             skill_hash: c.skill_hash.clone(),
@@ -372,6 +376,7 @@ mod tests {
     #[case::begin_while_frozen(Canary::default(), Command::new(Action::Begin), FROZEN, false)]
     #[case::begin_while_aborted(Canary { aborted: true, ..Canary::default() }, Command::new(Action::Begin), CALM, false)]
     #[case::begin_with_other_values(active(), Command { az: Some("b".into()), ..Command::new(Action::Begin) }, CALM, false)]
+    #[case::begin_with_another_weight(active(), Command { weight: Some(0.5), ..Command::new(Action::Begin) }, CALM, false)]
     #[case::begin_twice(active(), Command { weight: Some(0.1), ..Command::new(Action::Begin) }, CALM, true)]
     #[case::weight_while_inactive(Canary::default(), weight(0.1), CALM, false)]
     #[case::higher_weight_while_frozen(active(), weight(0.2), FROZEN, false)]

@@ -7,6 +7,12 @@
 //! `controllers/keda/scaledobject_controller.go`). So an object has several
 //! levels, and an edit raises when it raises any of them.
 
+/// KEDA's annotations that move a target past its numbers.
+pub const PAUSED_REPLICAS: &str = "autoscaling.keda.sh/paused-replicas";
+pub const PAUSED: &str = "autoscaling.keda.sh/paused";
+pub const PAUSED_SCALE_OUT: &str = "autoscaling.keda.sh/paused-scale-out";
+pub const FORCE_ACTIVATION: &str = "autoscaling.keda.sh/force-activation";
+
 /// KEDA's default for an absent `maxReplicaCount` (`scaledobject_types.go`,
 /// `defaultHPAMaxReplicas`).
 pub const DEFAULT_MAX_REPLICAS: i64 = 100;
@@ -82,14 +88,15 @@ pub enum Level {
 
 impl Level {
     /// The field an operator has to look at.
-    pub fn field(self) -> &'static str {
+    pub fn field(self) -> String {
+        let annotation = |key: &str| format!("metadata.annotations[{key}]");
         match self {
-            Level::Ceiling => "spec.maxReplicaCount",
-            Level::Floor => "spec.minReplicaCount",
-            Level::Rest => "spec.idleReplicaCount",
-            Level::PausedReplicas => "metadata.annotations[autoscaling.keda.sh/paused-replicas]",
-            Level::Release => "metadata.annotations[autoscaling.keda.sh/paused*]",
-            Level::ForceActivation => "metadata.annotations[autoscaling.keda.sh/force-activation]",
+            Level::Ceiling => "spec.maxReplicaCount".to_owned(),
+            Level::Floor => "spec.minReplicaCount".to_owned(),
+            Level::Rest => "spec.idleReplicaCount".to_owned(),
+            Level::PausedReplicas => annotation(PAUSED_REPLICAS),
+            Level::Release => format!("{}*", annotation(PAUSED)),
+            Level::ForceActivation => annotation(FORCE_ACTIVATION),
         }
     }
 }

@@ -49,15 +49,15 @@ pub struct Merged {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CanaryBlock {
-    /// Errors over requests, 0–1.
-    #[serde(rename = "5xx_rate")]
-    pub rate_5xx: f64,
+    /// Errors over requests, 0–1; absent without a request.
+    #[serde(rename = "5xx_rate", default, skip_serializing_if = "Option::is_none")]
+    pub rate_5xx: Option<f64>,
     /// Absent without a sample.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p99_ms: Option<f64>,
     /// The rate in errors per million, since KEDA rounds to three decimals.
-    #[serde(rename = "5xx_ppm")]
-    pub ppm_5xx: u64,
+    #[serde(rename = "5xx_ppm", default, skip_serializing_if = "Option::is_none")]
+    pub ppm_5xx: Option<u64>,
     pub requests: u64,
     pub errors: u64,
     pub local_errors: u64,
@@ -74,8 +74,8 @@ pub struct CanaryBlock {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StableBlock {
-    #[serde(rename = "5xx_rate")]
-    pub rate_5xx: f64,
+    #[serde(rename = "5xx_rate", default, skip_serializing_if = "Option::is_none")]
+    pub rate_5xx: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p99_ms: Option<f64>,
     pub requests: u64,

@@ -3,7 +3,7 @@
 //! A launchd job on the Mac sends it; its own `at` decides its age, so facts
 //! that were kept over a restart are as old as they were.
 
-use crate::parse;
+use crate::parse::{self, MAX_TEXT};
 use crate::threshold::MAX_FUTURE_S;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -44,8 +44,6 @@ pub struct Facts {
     pub degraded: bool,
 }
 
-/// Longest text a fact may hold, bytes: facts end in a ConfigMap.
-const MAX_TEXT: usize = 256;
 const MAX_FAILURES: usize = 32;
 
 impl Facts {
@@ -80,6 +78,20 @@ impl Facts {
     /// Age in seconds; 0 for facts from the near future.
     pub fn age_s(&self, now: Timestamp) -> u64 {
         u64::try_from(now.since(self.at)).unwrap_or(0)
+    }
+
+    /// Dated further ahead than clocks differ: it was put before the clock was corrected.
+    pub fn is_future(&self, now: Timestamp) -> bool {
+        self.at.since(now) > MAX_FUTURE_S
+    }
+
+    pub fn is_fresh(&self, now: Timestamp, max_age_s: u64) -> bool {
+        !self.is_future(now) && self.age_s(now) <= max_age_s
+    }
+
+    /// Whether `other` replaces these facts: it is as new, or these are from the future.
+    pub fn yields_to(&self, other: &Facts, now: Timestamp) -> bool {
+        other.at >= self.at || self.is_future(now)
     }
 }
 

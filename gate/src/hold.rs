@@ -133,6 +133,13 @@ impl Hold {
         }
     }
 
+    /// After a restart: the count of clean polls starts over, and a number that
+    /// was tampered with is brought back into its range.
+    pub fn recover(&mut self) {
+        self.clean = 0;
+        self.required = self.required.clamp(CLEAN_POLLS, CLEAN_POLLS_MAX);
+    }
+
     fn clear(&mut self) {
         self.causes.clear();
         self.since = None;

@@ -114,6 +114,9 @@ pub struct Judge {
     /// Since when each signal says what it says.
     #[serde(default)]
     since: BTreeMap<Signal, (Outcome, Timestamp)>,
+    /// Length of the buckets that the tracks count in, seconds.
+    #[serde(default)]
+    bucket_s: u64,
     #[serde(default)]
     last_poll: Option<u64>,
     /// Polls in a row with a canary signal in fail.
@@ -136,6 +139,7 @@ impl Judge {
             rate: None,
             p99: None,
             since: BTreeMap::new(),
+            bucket_s: 0,
             last_poll: None,
             failing_polls: 0,
         }
@@ -152,6 +156,7 @@ impl Judge {
         }
         judge.epoch = now.secs().max(judge.epoch.saturating_add(1));
         judge.last_poll = None;
+        judge.hold.recover();
         Ok(judge)
     }
 
@@ -167,8 +172,9 @@ impl Judge {
     }
 
     /// Newer facts replace older ones, whatever order they arrive in.
-    pub fn put_facts(&mut self, facts: Facts) {
-        if self.facts.as_ref().is_none_or(|f| facts.at >= f.at) {
+    /// Facts from the future (the clock was wrong) are replaced by any others.
+    pub fn put_facts(&mut self, facts: Facts, now: Timestamp) {
+        if self.facts.as_ref().is_none_or(|f| f.yields_to(&facts, now)) {
             self.facts = Some(facts);
         }
     }
@@ -196,6 +202,7 @@ impl Judge {
         self.canary.apply(command, around, now)?;
         match command.action {
             Action::Begin if !was_active => {
+                self.bucket_s = config.periods.bucket_s();
                 let begin = config.periods.first_bucket_from(now);
                 self.rate = Some(Track::new(begin));
                 self.p99 = Some(Track::new(begin));
@@ -222,6 +229,7 @@ impl Judge {
 
     /// Judges everything that is due at `now`.
     pub fn step(&mut self, window: &Window, config: &Config, now: Timestamp) {
+        self.rebase(config, now);
         self.freeze_on_node_signals(config, now);
         let due = config.periods.poll_due(now);
         let next = match self.last_poll {
@@ -237,7 +245,9 @@ impl Judge {
             Some(last) => (last + 1).max(due.saturating_sub(KEPT_BUCKETS)),
         };
         for poll in next..=due {
-            self.poll(poll, window, config, now);
+            // Node facts of the polls that are made up for are not known: those
+            // may freeze, and only the last may count towards a thaw.
+            self.poll(poll, poll == due, window, config, now);
             self.last_poll = Some(poll);
         }
         let readings = self.readings(config, now);
@@ -249,6 +259,22 @@ impl Judge {
         }
     }
 
+    /// Bucket indices mean nothing after a change of `windows.length_s`: the
+    /// tracks begin anew, and what failed stays failed.
+    fn rebase(&mut self, config: &Config, now: Timestamp) {
+        let bucket_s = config.periods.bucket_s();
+        if self.bucket_s == bucket_s {
+            return;
+        }
+        self.bucket_s = bucket_s;
+        self.last_poll = None;
+        let begin = config.periods.first_bucket_from(now);
+        for track in [&mut self.rate, &mut self.p99].into_iter().flatten() {
+            *track =
+                Track { failed: track.failed, reading: track.reading.clone(), ..Track::new(begin) };
+        }
+    }
+
     fn freeze_on_node_signals(&mut self, config: &Config, now: Timestamp) {
         for (signal, reading) in self.node_readings(config, now) {
             if reading.outcome == Outcome::Fail && signal.freezes() {
@@ -257,7 +283,14 @@ impl Judge {
         }
     }
 
-    fn poll(&mut self, poll: u64, window: &Window, config: &Config, now: Timestamp) {
+    fn poll(
+        &mut self,
+        poll: u64,
+        may_thaw: bool,
+        window: &Window,
+        config: &Config,
+        now: Timestamp,
+    ) {
         let end = config.periods.poll_end(poll);
         if self.canary.judges(&config.az) {
             if let Some(track) = &mut self.rate {
@@ -284,7 +317,8 @@ impl Judge {
                 canary_fails |= signal.is_canary();
             }
         }
-        let clean = !self.degraded(&readings)
+        let clean = may_thaw
+            && !self.degraded(&readings)
             && self.hold.causes.iter().all(|cause| {
                 readings
                     .iter()
@@ -319,6 +353,10 @@ impl Judge {
             (signal, facts.map_or_else(stale, evaluate))
         };
         let mut readings = Vec::with_capacity(Signal::ALL.len());
+        if self.canary.asleep {
+            // A gateway that sleeps sends no facts; its last verdict stands.
+            return readings;
+        }
         if self.canary.active {
             readings.push((
                 Signal::QueueDepth,

@@ -59,13 +59,15 @@ pub struct Target {
 }
 
 /// Why a gateway's state is not known.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Unknown {
     /// Not there or not readable, with the host's word on it.
     Missing(String),
     Malformed(String),
+    /// Too old to count; its canary state still does for targets of another AZ.
     Stale {
         age_s: i64,
+        last: Box<Verdict>,
     },
     Future {
         by_s: i64,
@@ -96,7 +98,7 @@ impl GatewayState {
             } else if age_s < -MAX_FUTURE_S {
                 Err(Unknown::Future { by_s: -age_s })
             } else if !v.asleep && age_s > i64::try_from(max_age_s).unwrap_or(i64::MAX) {
-                Err(Unknown::Stale { age_s })
+                Err(Unknown::Stale { age_s, last: Box::new(v) })
             } else {
                 Ok(v)
             }
@@ -113,8 +115,6 @@ pub struct Declared {
     /// Stable may rise to this in every state.
     pub min_stable: u32,
     pub has_canary_target: bool,
-    /// `whenStale: cap`.
-    pub cap_when_stale: bool,
 }
 
 /// A row of the table that limits something; a lane in no row is idle and free.
@@ -181,10 +181,12 @@ impl LaneState {
             let serves = az.is_none_or(|az| az == g.az);
             match &g.verdict {
                 Ok(v) => {
-                    if let Some(stable) = v.stable_replicas {
-                        // The lower of what was reviewed and what the gateway says.
-                        declared.stable_replicas =
-                            Some(declared.stable_replicas.map_or(stable, |s| s.min(stable)));
+                    // The lower of what was reviewed and what the gateway says; a
+                    // value that was never reviewed is none.
+                    if let (Some(reviewed), Some(published)) =
+                        (declared.stable_replicas, v.stable_replicas)
+                    {
+                        declared.stable_replicas = Some(reviewed.min(published));
                     }
                     declared.headroom = declared.headroom.min(v.headroom);
                     findings.extend(rows_of(v, serves).map(|row| Finding {
@@ -198,29 +200,33 @@ impl LaneState {
                     row: Row::Unknown,
                     gateway: g.id.clone(),
                     age_s: match unknown {
-                        Unknown::Stale { age_s } => Some(*age_s),
+                        Unknown::Stale { age_s, .. } => Some(*age_s),
                         Unknown::Future { by_s } => Some(-*by_s),
                         _ => None,
                     },
                     reason: match unknown {
                         Unknown::Missing(why) => format!("no state: {why}"),
                         Unknown::Malformed(why) => format!("malformed state: {why}"),
-                        Unknown::Stale { age_s } => format!("its state is {age_s} s old"),
+                        Unknown::Stale { age_s, .. } => format!("its state is {age_s} s old"),
                         Unknown::Future { by_s } => {
                             format!("its state is {by_s} s in the future, check its clock")
                         }
                     },
                 }),
+                // Canary state comes from all gateways, however old.
+                Err(Unknown::Stale { age_s, last }) => {
+                    findings.extend(rows_of(last, false).map(|row| Finding {
+                        row,
+                        gateway: g.id.clone(),
+                        age_s: Some(*age_s),
+                        reason: last.reason.clone(),
+                    }));
+                }
                 Err(_) => {}
             }
         }
-        if let Some(reason) = disagreement(gateways) {
-            findings.push(Finding {
-                row: Row::Frozen,
-                gateway: "the active gateways".into(),
-                age_s: None,
-                reason,
-            });
+        if let Some((gateway, reason)) = disagreement(gateways) {
+            findings.push(Finding { row: Row::Frozen, gateway, age_s: None, reason });
         }
         Self { declared, findings }
     }
@@ -238,12 +244,20 @@ impl LaneState {
             .min_by_key(|(allowed, _)| *allowed)
     }
 
-    /// The first finding, in the order of rules, that refuses a rise to `new`.
-    pub fn refusal(&self, slice: Slice, old: Option<i64>, new: i64) -> Option<(i64, &Finding)> {
+    /// The first finding, in the order of rows, that refuses a rise to `new`,
+    /// with the most that all rows together allow. Only rows of `rules` are
+    /// asked, so that a rule that is switched off masks no other.
+    pub fn refusal(
+        &self,
+        slice: Slice,
+        old: Option<i64>,
+        new: i64,
+        rules: impl Fn(Rule) -> bool,
+    ) -> Option<(i64, &Finding)> {
         let (lowest, _) = self.allowed(slice, old)?;
         self.findings
             .iter()
-            .filter(|f| new > self.limit(f.row, slice, old))
+            .filter(|f| rules(f.row.rule()) && new > self.limit(f.row, slice, old))
             .min_by_key(|f| f.row)
             .map(|f| (lowest, f))
     }
@@ -273,17 +287,14 @@ pub fn table(row: Row, slice: Slice, d: &Declared) -> Limit {
     };
     match (row, slice) {
         (Row::Red, _) => NotAboveOld,
-        (Row::Unknown, _) if !d.cap_when_stale => NotAboveOld,
-        (Row::Frozen, _) => NotAboveOld,
+        (Row::Unknown | Row::Frozen, _) => NotAboveOld,
         (Row::FrozenByYellow2tb, Slice::Stable) => UpTo(stable),
         (Row::FrozenByYellow2tb, Slice::Canary) => NotAboveOld,
         (Row::Aborted, Slice::Stable) => UpTo(stable),
         (Row::Aborted, Slice::Canary) => NotAboveOld,
-        (Row::CanaryActive | Row::Unknown, Slice::Stable) if d.has_canary_target => UpTo(stable),
-        (Row::CanaryActive | Row::Unknown, Slice::Stable) => {
-            UpTo(stable.saturating_add(d.headroom))
-        }
-        (Row::CanaryActive | Row::Unknown, Slice::Canary) => UpTo(d.headroom),
+        (Row::CanaryActive, Slice::Stable) if d.has_canary_target => UpTo(stable),
+        (Row::CanaryActive, Slice::Stable) => UpTo(stable.saturating_add(d.headroom)),
+        (Row::CanaryActive, Slice::Canary) => UpTo(d.headroom),
     }
 }
 
@@ -327,7 +338,7 @@ fn rows_of(v: &Verdict, serves: bool) -> impl Iterator<Item = Row> {
 }
 
 /// Active gateways that name different slices or packs under test: somebody is wrong.
-fn disagreement(gateways: &[GatewayState]) -> Option<String> {
+fn disagreement(gateways: &[GatewayState]) -> Option<(String, String)> {
     let mut active =
         gateways.iter().filter_map(|g| g.verdict.as_ref().ok()).filter(|v| v.canary_active);
     let first = active.next()?;
@@ -338,13 +349,14 @@ fn disagreement(gateways: &[GatewayState]) -> Option<String> {
             ("stable_skill_hash", &first.stable_skill_hash, &v.stable_skill_hash),
         ];
         fields.into_iter().find(|(_, a, b)| a != b).map(|(key, a, b)| {
-            format!(
-                "{} says {key} {}, {} says {}: send the same begin to all gateways",
+            let text = |t: &Option<String>| t.clone().unwrap_or_else(|| "absent".to_owned());
+            let reason = format!(
+                "its {key} is {}, that of {} is {}: send the same begin to all gateways",
+                text(b),
                 first.gateway,
-                a.as_deref().unwrap_or("absent"),
-                v.gateway,
-                b.as_deref().unwrap_or("absent"),
-            )
+                text(a),
+            );
+            (v.gateway.clone(), reason)
         })
     })
 }
@@ -357,13 +369,8 @@ mod tests {
     use rstest::rstest;
 
     const NOW: Timestamp = Timestamp::from_secs(1_795_510_800);
-    const DECLARED: Declared = Declared {
-        stable_replicas: Some(6),
-        headroom: 1,
-        min_stable: 1,
-        has_canary_target: true,
-        cap_when_stale: false,
-    };
+    const DECLARED: Declared =
+        Declared { stable_replicas: Some(6), headroom: 1, min_stable: 1, has_canary_target: true };
     const NO_CANARY_TARGET: Declared = Declared { has_canary_target: false, ..DECLARED };
 
     fn verdict(change: impl FnOnce(&mut Verdict)) -> Result<Verdict, Unknown> {
@@ -470,15 +477,8 @@ mod tests {
     #[case::missing(missing(), Rule::CapFrozen)]
     fn the_first_rule_names_the_refusal(#[case] v: Result<Verdict, Unknown>, #[case] rule: Rule) {
         let s = state(v, DECLARED);
-        let (_, finding) = s.refusal(Slice::Stable, Some(6), 8).unwrap();
+        let (_, finding) = s.refusal(Slice::Stable, Some(6), 8, |_| true).unwrap();
         assert_eq!(finding.row.rule(), rule);
-    }
-
-    #[test]
-    fn stale_with_cap_allows_the_declared_limits() {
-        let s = state(missing(), Declared { cap_when_stale: true, ..DECLARED });
-        assert_eq!(s.allowed(Slice::Stable, Some(4)).unwrap().0, 6);
-        assert_eq!(s.allowed(Slice::Canary, Some(0)).unwrap().0, 1);
     }
 
     #[test]
@@ -524,6 +524,13 @@ mod tests {
             (named("gw-b1", red()), None),
             (missing(), None),
             (named("gw-b1", aged(900)), None),
+            (
+                named(
+                    "gw-b1",
+                    frozen().map(|v| Verdict { observed_at: Timestamp::from_secs(0), ..v }),
+                ),
+                Some(4),
+            ),
             (named("gw-b1", frozen()), Some(4)),
             (named("gw-b1", active()), Some(6)),
         ];
@@ -540,7 +547,7 @@ mod tests {
             GatewayState::of(id, "a", Ok(v), 180, NOW)
         };
         let s = LaneState::of(&[of("gw-a1", "x"), of("gw-a2", "y")], None, DECLARED, NOW);
-        let (_, f) = s.refusal(Slice::Stable, Some(4), 5).unwrap();
+        let (_, f) = s.refusal(Slice::Stable, Some(4), 5, |_| true).unwrap();
         assert_eq!(f.row, Row::Frozen);
         assert!(f.reason.contains("skill_hash"));
     }
@@ -594,7 +601,7 @@ mod tests {
             let s = LaneState::of(&gateways, None, DECLARED, NOW);
             let floor = if canary { 0 } else { i64::from(DECLARED.min_stable) };
             if new > old.max(floor) {
-                prop_assert!(s.refusal(slice, Some(old), new).is_some());
+                prop_assert!(s.refusal(slice, Some(old), new, |_| true).is_some());
             }
         }
 
@@ -605,7 +612,7 @@ mod tests {
             let slice = if canary { Slice::Canary } else { Slice::Stable };
             let gateways: Vec<_> = vs.into_iter().map(|v| GatewayState::of("gw-a1", "a", v, 180, NOW)).collect();
             let s = LaneState::of(&gateways, None, DECLARED, NOW);
-            prop_assert!(s.refusal(slice, Some(old), old - less).is_none());
+            prop_assert!(s.refusal(slice, Some(old), old - less, |_| true).is_none());
         }
     }
 }

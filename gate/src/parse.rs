@@ -8,6 +8,9 @@
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
 
+/// Longest text that operators and nodes may send, bytes: it ends in a ConfigMap.
+pub const MAX_TEXT: usize = 256;
+
 /// Deserialises JSON.
 ///
 /// # Errors

@@ -23,6 +23,8 @@ pub struct Slot {
     pub seen_at_ms: i64,
     /// How many owners came before it, each a VM that ended or was lost.
     pub takeovers: u32,
+    /// Length of the window's buckets, seconds: indices of another length mean nothing.
+    pub bucket_s: u64,
     /// How this worker measures latency.
     pub latency: Option<Latency>,
     pub window: Window,

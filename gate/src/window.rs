@@ -44,10 +44,11 @@ impl Periods {
                 self.length_s
             ));
         }
-        if self.poll_s == 0 || self.poll_s > self.length_s {
+        if self.poll_s == 0 || self.poll_s > self.bucket_s() {
             return Err(format!(
-                "windows.poll_s: {} is outside 1 to length_s ({})",
-                self.poll_s, self.length_s
+                "windows.poll_s: {} is outside 1 to a fifth of length_s ({}), every bucket is polled",
+                self.poll_s,
+                self.bucket_s()
             ));
         }
         if self.tick_s == 0 || self.tick_s > self.poll_s {
@@ -122,13 +123,9 @@ impl Counts {
         self.latencies.merge(&other.latencies);
     }
 
-    /// Errors over requests; 0 without requests.
-    pub fn rate(&self) -> f64 {
-        if self.requests == 0 {
-            0.0
-        } else {
-            self.errors as f64 / self.requests as f64
-        }
+    /// Errors over requests; none without requests.
+    pub fn rate(&self) -> Option<f64> {
+        (self.requests > 0).then(|| self.errors as f64 / self.requests as f64)
     }
 
     fn is_empty(&self) -> bool {
@@ -197,9 +194,8 @@ impl Window {
     pub fn trim(&mut self, running: u64) {
         self.buckets.retain(|b| b.index + KEPT_BUCKETS >= running);
         let limit = 2 * KEPT_BUCKETS as usize;
-        if self.buckets.len() > limit {
-            self.buckets.drain(..self.buckets.len() - limit);
-        }
+        // The farthest future goes first: the running bucket must stay.
+        self.buckets.truncate(limit);
     }
 
     pub fn is_empty(&self) -> bool {
@@ -326,10 +322,12 @@ mod tests {
         for index in 0..500 {
             w.add(&Bucket { index, ..Bucket::default() });
         }
+        let mut later = w.clone();
         w.trim(100);
         assert_eq!(w.range(0, 1_000).count(), 120);
-        w.trim(490);
-        assert_eq!(w.range(0, 1_000).next().unwrap().index, 430);
+        assert!(w.range(100, 101).next().is_some(), "the running bucket stays");
+        later.trim(490);
+        assert_eq!(later.range(0, 1_000).next().unwrap().index, 430);
     }
 
     proptest! {

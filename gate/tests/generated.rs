@@ -66,7 +66,7 @@ fn run(judge: canary_5xx_rate::Judge, traffic: &Traffic, seed: u64) -> (usize, b
     };
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let mut state = Judge::unknown(start);
-    state.put_facts(facts(start));
+    state.put_facts(facts(start), start);
     state.command(&Command::new(Action::End), &config, start).unwrap();
     state.command(&Command::new(Action::Begin), &config, start).unwrap();
     let mut window = Window::default();
@@ -81,7 +81,7 @@ fn run(judge: canary_5xx_rate::Judge, traffic: &Traffic, seed: u64) -> (usize, b
         b.stable.errors = random.errors(traffic.stable_per_minute, traffic.base);
         window.add(&b);
         let now = start.plus_secs(60 * (minute + 1) + 6);
-        state.put_facts(facts(now));
+        state.put_facts(facts(now), now);
         let before = state.hold.frozen();
         state.step(&window, &config, now);
         window.trim(b.index);

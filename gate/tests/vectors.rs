@@ -66,7 +66,7 @@ fn events(trace: &Trace) -> Vec<(String, u64)> {
         abort_on_fail: false,
     };
     let mut judge = Judge::unknown(start);
-    judge.put_facts(facts(start));
+    judge.put_facts(facts(start), start);
     judge.command(&Command::new(Action::End), &config, start).unwrap();
     judge.command(&Command::new(Action::Begin), &config, start).unwrap();
     let mut window = Window::default();
@@ -81,7 +81,7 @@ fn events(trace: &Trace) -> Vec<(String, u64)> {
         window.add(&b);
         let minute = m as u64 + 1;
         let now = start.plus_secs(60 * minute + 6);
-        judge.put_facts(facts(now));
+        judge.put_facts(facts(now), now);
         let before = judge.hold.frozen();
         judge.step(&window, &config, now);
         match (before, judge.hold.frozen()) {

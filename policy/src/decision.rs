@@ -47,20 +47,20 @@ pub fn decide(
 }
 
 /// The gateways to read past the cache before the decision stands: those that
-/// are not known before a rejection, and all of them, oldest first, before a raise.
-pub fn read_again(decision: &Decision, change: &Change, gateways: &[GatewayState]) -> Vec<String> {
+/// are not known before a rejection, and all of them, oldest first, before a
+/// raise. `read` were read already.
+pub fn read_again(decision: &Decision, gateways: &[GatewayState], read: &[String]) -> Vec<String> {
     let rejects = !decision.rejections.is_empty();
-    let serves = |g: &&GatewayState| change.target.az.as_deref().is_none_or(|az| az == g.az);
     let mut questioned: Vec<&GatewayState> = gateways
         .iter()
-        .filter(serves)
+        .filter(|g| !read.contains(&g.id))
         .filter(|g| if rejects { decision.unknown && g.verdict.is_err() } else { true })
         .collect();
     // A few times the minimum: cheaper in code than a sort, and there are 16 at most.
     let observed =
         |g: &GatewayState| g.verdict.as_ref().map_or(i64::MIN, |v| v.observed_at.millis());
     let mut oldest = Vec::new();
-    while oldest.len() < MOST_READ_AGAIN {
+    while oldest.len() + read.len() < MOST_READ_AGAIN {
         let Some((i, _)) = questioned.iter().enumerate().min_by_key(|(_, g)| observed(g)) else {
             break;
         };

@@ -14,9 +14,8 @@ pub mod rules;
 pub mod decision;
 pub mod response;
 
-use gate::lane::GatewayState;
 use kubewarden_policy_sdk::wapc_guest::{self as guest, CallResult};
-use settings::{Lane, Settings};
+use settings::Settings;
 
 #[cfg(target_arch = "wasm32")]
 mod metadata {
@@ -53,30 +52,24 @@ fn validate(payload: &[u8]) -> CallResult {
     let mut decisions = Vec::new();
     for change in changes.iter().filter(|c| !c.lifts.is_empty()) {
         let now = cluster::now();
-        let first = cluster::list_states(change.lane, now);
-        let mut decision = decision::decide(&input.settings, change, &first, now);
-        // A list may be old or its watch dead: before an answer that hurts,
-        // and before a raise, the gateways in question are read once more.
-        let again = decision::read_again(&decision, change, &first);
-        if !again.is_empty() {
-            let second = read_again(change.lane, &first, &again);
-            decision = decision::decide(&input.settings, change, &second, now);
+        let mut states = cluster::list_states(change.lane, now);
+        let mut decision = decision::decide(&input.settings, change, &states, now);
+        // A list may be old or its watch dead: before an answer that hurts, and
+        // before a raise, the gateways in question are read once more. What is
+        // read may turn the answer, and then the others are in question.
+        let mut read = Vec::new();
+        loop {
+            let again = decision::read_again(&decision, &states, &read);
+            if again.is_empty() {
+                break;
+            }
+            for state in states.iter_mut().filter(|g| again.contains(&g.id)) {
+                *state = cluster::get_state(change.lane, &state.id, &state.az, cluster::now());
+            }
+            read.extend(again);
+            decision = decision::decide(&input.settings, change, &states, now);
         }
         decisions.push(decision);
     }
     response::answer(&input.settings, &input.request, &decisions)
-}
-
-fn read_again(lane: &Lane, first: &[GatewayState], ids: &[String]) -> Vec<GatewayState> {
-    let now = cluster::now();
-    first
-        .iter()
-        .map(|g| {
-            if ids.contains(&g.id) {
-                cluster::get_state(lane, &g.id, &g.az, now)
-            } else {
-                g.clone()
-            }
-        })
-        .collect()
 }

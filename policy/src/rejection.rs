@@ -24,7 +24,7 @@ impl Rejection {
     pub fn message(&self, d: &Decision) -> String {
         format!(
             "{rule}: {object} in lane {lane}: {edit}. {why}. {remedy} Lowering always passes. \
-             A GitOps apply of several objects is held as a whole: keep {field} at {allowed} in Git, \
+             A GitOps apply of several objects is held as a whole: {keep} in Git, \
              or apply the ScaledObject on its own.",
             rule = self.rule.name(),
             object = d.object,
@@ -32,8 +32,7 @@ impl Rejection {
             edit = self.edit(),
             why = self.why(),
             remedy = remedy(self.finding.row),
-            field = self.lift.field,
-            allowed = self.allowed_text(),
+            keep = self.keep(),
         )
     }
 
@@ -57,14 +56,20 @@ impl Rejection {
         }
     }
 
+    /// A number where the field is one; a pause or a flag has none to offer.
     fn allowed_text(&self) -> String {
-        match self.lift.kind {
-            LiftKind::Ceiling | LiftKind::Bypass
-                if self.lift.new != i64::MAX || self.lift.old.is_some() =>
-            {
-                format!("{}", self.allowed)
-            }
-            _ => "its old value".to_owned(),
+        if self.lift.is_number() {
+            self.allowed.to_string()
+        } else {
+            "its old value".to_owned()
+        }
+    }
+
+    fn keep(&self) -> String {
+        if self.lift.is_number() {
+            format!("keep {} at {}", self.lift.field, self.allowed)
+        } else {
+            format!("leave {} as it is", self.lift.field)
         }
     }
 
@@ -87,7 +92,7 @@ fn remedy(row: Row) -> &'static str {
     match row {
         Row::Red => "Free disk space on that gateway; the raise passes once the disk does.",
         Row::Unknown => "Check that gateway's filter and the policy server's access to its ConfigMap; until its state is fresh nothing rises.",
-        Row::Frozen => "It thaws after two clean polling windows in which what failed passes; a canary can also be aborted or ended (`PUT /keda/canary`).",
+        Row::Frozen => "It thaws after consecutive clean polling windows in which what failed passes; `end` ends an unknown state, `abort` or `end` a canary's own (`PUT /keda/canary`).",
         Row::FrozenByYellow2tb => "Free disk space on that gateway; stable may rise to its own value meanwhile.",
         Row::Aborted => "Bring the lane back to stable and send `end`; stable may rise to its own value meanwhile.",
         Row::CanaryActive => "Finish the rollout first: the cap holds until `end` (`PUT /keda/canary`).",

@@ -39,6 +39,12 @@ impl Request {
         let (sub_resource, name, namespace) =
             (text("/subResource")?, text("/name")?, text("/namespace")?);
         let operation = text("/operation")?;
+        // Without these nothing can be said to be out of scope.
+        for (key, value) in [("kind.kind", &kind), ("operation", &operation)] {
+            if value.is_empty() {
+                return Err(format!("request.{key}: is missing"));
+            }
+        }
         let mut take = |key: &str| value.get_mut(key).map(Value::take).unwrap_or_default();
         Ok(Self {
             group,
@@ -110,6 +116,8 @@ mod tests {
 
     #[rstest]
     #[case(r#"7"#, "request: is not an object")]
+    #[case(r#"{}"#, "request.kind.kind: is missing")]
+    #[case(r#"{"kind":{"kind":"ScaledObject"}}"#, "request.operation: is missing")]
     #[case(r#"{"operation":7}"#, "request.operation: is not a string")]
     #[case(r#"{"kind":{"kind":[]}}"#, "request.kind.kind: is not a string")]
     fn names_the_field_that_is_wrong(#[case] request: &str, #[case] expected: &str) {

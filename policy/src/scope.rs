@@ -38,6 +38,9 @@ pub fn changes<'a>(settings: &'a Settings, request: &Request) -> Result<Vec<Chan
         Operation::Update => Some(ScaledObject::new(&request.old_object, "request.oldObject")?),
     };
     let new = ScaledObject::new(&request.object, "request.object")?;
+    if request.namespace.is_empty() {
+        return Err("request.namespace: is missing".to_owned());
+    }
     let name = if request.name.is_empty() { new.name() } else { &request.name };
     let mut changes = Vec::new();
     for lane in settings.lanes.iter().filter(|l| l.namespace == request.namespace) {

@@ -301,7 +301,6 @@ impl Lane {
             headroom: self.headroom,
             min_stable: self.min_replicas.stable,
             has_canary_target: self.targets.iter().any(|t| t.slice == Slice::Canary),
-            cap_when_stale: self.when_stale == WhenStale::Cap,
         }
     }
 }

@@ -259,6 +259,9 @@ impl Config {
                 );
             }
             for (i, token) in self.tokens.iter().enumerate() {
+                if self.tokens.iter().take(i).any(|t| t.name == token.name) {
+                    return Err(format!("tokens[{i}].name: `{}` is there twice", token.name));
+                }
                 if token.previous.is_some() && token.rotated_at.is_none() {
                     return Err(format!("tokens[{i}].rotated_at: is needed beside `previous`"));
                 }

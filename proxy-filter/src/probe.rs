@@ -14,7 +14,7 @@
 
 use crate::config::{Config, SliceBy};
 use crate::host::{self, MapType};
-use crate::shared::SlotHandle;
+use crate::shared::{SlotHandle, Writer};
 use gate::document::Latency;
 use gate::sample::{classify, parse_status, Sample};
 use gate::slice::Slice;
@@ -162,12 +162,22 @@ pub fn tick(config: &Config, now: Timestamp) {
             return;
         }
         let counted = w.recorder.drain(w.bucket.unwrap_or(running));
-        if !counted.is_empty() || w.kept.is_empty() {
-            w.kept.push(counted);
+        let nothing_kept = w.kept.is_empty();
+        match w.kept.last_mut().filter(|last| last.index == counted.index) {
+            // Not written for a while: buckets add up, so memory stays bounded by time.
+            Some(last) => {
+                last.canary.merge(&counted.canary);
+                last.stable.merge(&counted.stable);
+                last.unclassified += counted.unclassified;
+            }
+            // An empty one renews the slot.
+            None if nothing_kept || !counted.is_empty() => w.kept.push(counted),
+            None => {}
         }
         w.bucket = Some(running);
+        let writer = Writer { vm: w.vm, latency: w.latency, windows: config.windows };
         while let Some(bucket) = w.kept.first() {
-            if !w.slot.add(w.vm, w.latency, bucket, running, now, config.windows.tick_s) {
+            if !w.slot.add(&writer, bucket, now) {
                 host::log(
                     host::Level::Warn,
                     "a worker's slot could not be written; its counts are kept",

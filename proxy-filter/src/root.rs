@@ -138,14 +138,14 @@ impl HttpContext for Stream {
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         match &self.config {
-            Some(config) => action(self.endpoint.request_body(config, size, end_of_stream)),
+            Some(_) => action(self.endpoint.request_body(size, end_of_stream)),
             None => Action::Continue,
         }
     }
 
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
         match &self.config {
-            Some(config) => action(self.endpoint.request_trailers(config)),
+            Some(_) => action(self.endpoint.request_trailers()),
             None => Action::Continue,
         }
     }

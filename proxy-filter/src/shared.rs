@@ -14,7 +14,7 @@ use gate::judge::Judge;
 use gate::snapshot::Slot;
 use gate::time::Timestamp;
 use gate::verdict::Verdict;
-use gate::window::{Bucket, Window};
+use gate::window::{Bucket, Periods, Window};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -87,51 +87,63 @@ pub struct SlotHandle {
     number: Option<u64>,
 }
 
+/// What a worker says of itself when it writes.
+#[derive(Clone, Copy)]
+pub struct Writer {
+    pub vm: u64,
+    pub latency: Option<Latency>,
+    pub windows: Periods,
+}
+
 impl SlotHandle {
     /// Adds what a worker counted to its slot; takes a slot first where it has
     /// none or lost it. Whether it was written; if not, the caller keeps it.
-    pub fn add(
-        &mut self,
-        vm: u64,
-        latency: Option<Latency>,
-        bucket: &Bucket,
-        running: u64,
-        now: Timestamp,
-        tick_s: u64,
-    ) -> bool {
+    pub fn add(&mut self, writer: &Writer, bucket: &Bucket, now: Timestamp) -> bool {
+        let tick_s = writer.windows.tick_s;
         for _ in 0..ATTEMPTS {
-            let slot = match self.number {
-                Some(n) => n,
-                None => {
-                    let n = free_slot(vm, now, tick_s);
-                    self.number = Some(n);
-                    n
-                }
+            let (number, shared) = match self.number {
+                Some(number) => (number, false),
+                None => match free_slot(writer.vm, now, tick_s) {
+                    Some(number) => (number, false),
+                    // More live workers than slots: share one.
+                    None => (writer.vm % SLOTS, true),
+                },
             };
-            let key = slot_key(slot);
+            self.number = None;
+            let key = slot_key(number);
             let (bytes, cas) = host::shared_get(&key);
-            let mut value = bytes.and_then(|b| Slot::decode(&b).ok()).unwrap_or_default();
-            if value.owner != vm {
-                let alive = value.owner != 0 && is_fresh(&value, now, tick_s);
-                if value.owner != 0 && !alive {
-                    value.takeovers += 1;
+            let mut slot = match bytes.map(|b| Slot::decode(&b)) {
+                None => Slot::default(),
+                Some(Ok(slot)) => slot,
+                // Another version's, not ours to overwrite.
+                Some(Err(_)) if shared => return false,
+                Some(Err(_)) => continue,
+            };
+            if slot.owner != writer.vm && slot.owner != 0 {
+                let alive = is_fresh(&slot, now, tick_s);
+                if alive && !shared {
+                    continue; // Taken over by another worker meanwhile.
                 }
-                value.owner = vm;
+                slot.takeovers += u32::from(!alive);
             }
-            value.seen_at_ms = now.millis();
-            value.latency = latency;
+            if slot.bucket_s != writer.windows.bucket_s() {
+                slot.bucket_s = writer.windows.bucket_s();
+                slot.window = Window::default();
+            }
+            slot.owner = writer.vm;
+            slot.seen_at_ms = now.millis();
+            slot.latency = writer.latency;
             if !bucket.is_empty() {
-                value.window.add(bucket);
+                slot.window.add(bucket);
             }
-            value.window.trim(running);
-            let Ok(bytes) = value.encode() else {
+            slot.window.trim(writer.windows.bucket_at(now));
+            let Ok(bytes) = slot.encode() else {
                 return false;
             };
             if host::shared_set(&key, &bytes, cas) {
+                self.number = (!shared).then_some(number);
                 return true;
             }
-            // Somebody else wrote here: it may be another worker's slot now.
-            self.number = None;
         }
         false
     }
@@ -142,15 +154,15 @@ fn is_fresh(slot: &Slot, now: Timestamp, tick_s: u64) -> bool {
     age <= i64::try_from(SLOT_TICKS * tick_s * 1000).unwrap_or(i64::MAX)
 }
 
-/// The first slot whose owner is gone, or one to share.
-fn free_slot(vm: u64, now: Timestamp, tick_s: u64) -> u64 {
-    (0..SLOTS)
-        .find(|n| match host::shared_get(&slot_key(*n)).0 {
-            None => true,
-            Some(bytes) => Slot::decode(&bytes)
-                .map_or(true, |slot| slot.owner == vm || !is_fresh(&slot, now, tick_s)),
-        })
-        .unwrap_or(vm % SLOTS)
+/// The first slot that is free or whose owner is gone. A slot of a version that
+/// this module does not know is neither.
+fn free_slot(vm: u64, now: Timestamp, tick_s: u64) -> Option<u64> {
+    (0..SLOTS).find(|n| match host::shared_get(&slot_key(*n)).0 {
+        None => true,
+        Some(bytes) => {
+            Slot::decode(&bytes).is_ok_and(|slot| slot.owner == vm || !is_fresh(&slot, now, tick_s))
+        }
+    })
 }
 
 /// All workers' counters, merged.
@@ -164,7 +176,7 @@ pub struct Merge {
     pub unreadable: u64,
 }
 
-pub fn merge_slots(running: u64, now: Timestamp, tick_s: u64) -> Merge {
+pub fn merge_slots(windows: Periods, now: Timestamp) -> Merge {
     let mut merge = Merge::default();
     for n in 0..SLOTS {
         // Slots are taken in order, so the first that is empty ends the table.
@@ -172,22 +184,26 @@ pub fn merge_slots(running: u64, now: Timestamp, tick_s: u64) -> Merge {
             break;
         };
         match Slot::decode(&bytes) {
+            // Written under another window length: counted again from the worker's next write.
+            Ok(slot) if slot.bucket_s != windows.bucket_s() => merge.unreadable += 1,
             Ok(slot) => {
                 merge.latency = slot.latency.or(merge.latency);
-                merge.workers += u32::from(is_fresh(&slot, now, tick_s));
+                merge.workers += u32::from(is_fresh(&slot, now, windows.tick_s));
                 merge.takeovers += u64::from(slot.takeovers);
                 merge.window.merge(&slot.window);
             }
             Err(_) => merge.unreadable += 1,
         }
     }
-    merge.window.trim(running);
+    merge.window.trim(windows.bucket_at(now));
     merge
 }
 
 /// What the lease holder hands to the next one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct State {
+    /// Lane and gateway; under another name this is somebody else's state.
+    pub identity: String,
     pub judge: Judge,
     /// The own ConfigMap was read, or there is none to read.
     pub recovered: bool,
@@ -209,8 +225,9 @@ pub struct State {
 }
 
 impl State {
-    pub fn new(now: Timestamp, recovered: bool) -> Self {
+    pub fn new(identity: String, now: Timestamp, recovered: bool) -> Self {
         Self {
+            identity,
             judge: Judge::unknown(now),
             recovered,
             superseded: false,
@@ -235,10 +252,14 @@ pub fn state() -> Option<State> {
     read(STATE).0
 }
 
-/// Writes the state; only the lease holder does, so a lost race means that the
-/// lease moved and this VM's view is void.
-pub fn put_state(state: &State) -> bool {
-    let cas = host::shared_get(STATE).1;
+/// The state and the number to write it back with.
+pub fn state_to_change() -> (Option<State>, u32) {
+    read(STATE)
+}
+
+/// Writes the state unless somebody did since it was read: the lease moved
+/// then, or a reply came in, and this VM's view is void.
+pub fn put_state(state: &State, cas: u32) -> bool {
     write(STATE, state, cas)
 }
 
@@ -273,14 +294,20 @@ struct Commands {
     waiting: Vec<(u64, Command)>,
 }
 
-/// Appends a command; its number.
+/// Appends a command; its number, or none where too many wait or every race was lost.
 pub fn append_command(command: &Command) -> Option<u64> {
+    let applied = state().map_or(0, |s| s.applied);
     update(COMMANDS, |queue: Option<Commands>| {
         let mut queue = queue.unwrap_or_default();
+        // The last ones stay for a judge that recovers and applies them anew.
+        let done = queue.waiting.iter().filter(|(n, _)| *n <= applied).count();
+        if queue.waiting.len() - done >= KEPT_COMMANDS {
+            return None;
+        }
+        let surplus = (queue.waiting.len() + 1).saturating_sub(KEPT_COMMANDS).min(done);
+        queue.waiting.drain(..surplus);
         queue.last += 1;
         queue.waiting.push((queue.last, command.clone()));
-        let surplus = queue.waiting.len().saturating_sub(KEPT_COMMANDS);
-        queue.waiting.drain(..surplus);
         let number = queue.last;
         Some((queue, number))
     })
@@ -293,10 +320,10 @@ pub fn commands_after(applied: u64) -> Vec<(u64, Command)> {
 }
 
 /// Newer facts replace older ones. Whether they are there now.
-pub fn put_facts(facts: &Facts) -> bool {
+pub fn put_facts(facts: &Facts, now: Timestamp) -> bool {
     update(FACTS, |current: Option<Facts>| {
         let newest = match current {
-            Some(c) if c.at > facts.at => c,
+            Some(c) if !c.yields_to(facts, now) => c,
             _ => facts.clone(),
         };
         Some((newest, ()))

@@ -19,6 +19,8 @@ pub struct Setup {
     pub stable_port: u16,
     pub api_port: u16,
     pub windows: Value,
+    /// Another way for the probe to tell slices.
+    pub slice: Option<Value>,
     /// Module of the endpoint; the probe always runs the shipped one.
     pub endpoint_wasm: PathBuf,
 }
@@ -237,6 +239,9 @@ fn patch(config: &mut Value, setup: &Setup, vip: u16, management: u16, admin: u1
             .expect("the plugin's configuration");
         inner["windows"] = setup.windows.clone();
         let endpoint = inner["role"] == "endpoint";
+        if let Some(slice) = setup.slice.as_ref().filter(|_| !endpoint) {
+            inner["slice"] = slice.clone();
+        }
         if endpoint {
             inner["workers"] = json!(setup.workers);
             for t in inner["tokens"].as_array_mut().expect("tokens") {

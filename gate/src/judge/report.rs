@@ -36,9 +36,9 @@ impl Judge {
             status: self.status(&readings),
             keda: config.lane.clone(),
             canary: CanaryBlock {
-                rate_5xx: rounded(canary.rate()),
+                rate_5xx: canary.rate().map(rounded),
                 p99_ms: p99(&canary),
-                ppm_5xx: libm::round(canary.rate() * 1e6) as u64,
+                ppm_5xx: canary.rate().map(|r| libm::round(r * 1e6) as u64),
                 requests: canary.requests,
                 errors: canary.errors,
                 local_errors: canary.local_errors,
@@ -66,7 +66,7 @@ impl Judge {
             maintenance: self.canary.maintenance,
             aborted: self.canary.aborted,
             stable: StableBlock {
-                rate_5xx: rounded(stable.rate()),
+                rate_5xx: stable.rate().map(rounded),
                 p99_ms: p99(&stable),
                 requests: stable.requests,
                 errors: stable.errors,

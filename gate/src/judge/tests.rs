@@ -47,7 +47,7 @@ impl Bench {
     fn idle() -> Self {
         let now = Timestamp::from_secs(START);
         let mut judge = Judge::unknown(now);
-        judge.put_facts(facts(now));
+        judge.put_facts(facts(now), now);
         judge.command(&Command::new(Action::End), &config(), now).unwrap();
         let mut bench = Self {
             judge,
@@ -88,7 +88,7 @@ impl Bench {
         self.minute += 1;
         // As on a gateway: the poll comes a tick after the minute, facts before it.
         let now = self.now().plus_secs(6);
-        self.judge.put_facts(Facts { at: now, ..self.facts.clone() });
+        self.judge.put_facts(Facts { at: now, ..self.facts.clone() }, now);
         let before = self.judge.hold.frozen();
         self.judge.step(&self.window, &self.config, now);
         match (before, self.judge.hold.frozen()) {
@@ -163,7 +163,7 @@ fn no_data_never_clears_a_hold() {
 fn a_node_signal_freezes_at_once_and_thaws_after_two_polls(#[case] bad: Facts, #[case] name: &str) {
     let mut b = Bench::active();
     b.minute((60, 0), (60, 0));
-    b.judge.put_facts(Facts { at: b.now().plus_secs(20), ..bad });
+    b.judge.put_facts(Facts { at: b.now().plus_secs(20), ..bad }, b.now().plus_secs(20));
     b.judge.step(&b.window, &b.config, b.now().plus_secs(20));
     assert!(b.judge.hold.frozen(), "between two polls");
     assert_eq!(b.judge.verdict(&b.config, b.now().plus_secs(20)).frozen_by[0].name(), name);

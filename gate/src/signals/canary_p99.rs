@@ -37,12 +37,15 @@ pub fn evaluate(
     .or_else(|| over_limit(window, end, start, limits));
 
     let pass_start = if fails.is_some() { end } else { horizons.pass_start() };
+    let longest = end.saturating_sub(t::KEPT_BUCKETS).max(pass_start);
+    let comparable = enough(&window.sum(Slice::Stable, longest, end));
     let passes_from = look_backs(end, pass_start).find(|&from| {
-        passes(&window.sum(Slice::Canary, from, end), &window.sum(Slice::Stable, from, end), limits)
+        let canary = window.sum(Slice::Canary, from, end);
+        let stable = window.sum(Slice::Stable, from, end);
+        passes(&canary, comparable.then_some(&stable), limits)
     });
     let recent =
         window.sum(Slice::Canary, end.saturating_sub(t::WINDOW_BUCKETS).max(horizons.begin), end);
-    let longest = end.saturating_sub(t::KEPT_BUCKETS).max(pass_start);
     let samples = window.sum(Slice::Canary, longest, end).latencies.count();
     let missing = t::P99_MIN_SAMPLES.saturating_sub(samples);
     PollReading {
@@ -118,16 +121,16 @@ fn over_limit(window: &Window, end: u64, start: u64, limits: &Thresholds) -> Opt
     ))
 }
 
-/// Where stable has too few samples to compare with, the limit alone decides.
-fn passes(canary: &Counts, stable: &Counts, limits: &Thresholds) -> bool {
+/// `stable` is `None` where no look-back has samples enough to compare with;
+/// the limit alone decides then.
+fn passes(canary: &Counts, stable: Option<&Counts>, limits: &Thresholds) -> bool {
     let Some(point) = canary.latencies.quantile(t::P99) else {
         return false;
     };
-    let near_stable = !enough(stable)
-        || stable
-            .latencies
-            .quantile(t::P99)
-            .is_some_and(|s| point <= s * (1.0 + limits.p99_regression));
+    let near_stable = stable.is_none_or(|stable| {
+        let stable_point = stable.latencies.quantile(t::P99);
+        enough(stable) && stable_point.is_some_and(|s| point <= s * (1.0 + limits.p99_regression))
+    });
     enough(canary) && point <= limits.canary_p99_ms && near_stable
 }
 

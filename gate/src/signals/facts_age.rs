@@ -12,7 +12,11 @@ pub fn evaluate(facts: Option<&Facts>, limits: &Thresholds, now: Timestamp) -> R
             Outcome::Fail,
             "no node facts were ever put: is the launchd job on the gateway running?",
         ),
-        Some(f) if f.age_s(now) > limit => Reading::new(
+        Some(f) if f.is_future(now) => Reading::new(
+            Outcome::Fail,
+            format!("node facts are dated {}, in the future: check the clocks", f.at),
+        ),
+        Some(f) if !f.is_fresh(now, limit) => Reading::new(
             Outcome::Fail,
             format!(
                 "node facts are {} s old, {limit} s allowed: is the launchd job on the gateway running?",

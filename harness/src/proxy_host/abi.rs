@@ -252,6 +252,9 @@ fn add_used(linker: &mut Linker<VmState>) -> Result<()> {
             let Some(stream) = c.data_mut().stream() else {
                 return BAD_ARGUMENT;
             };
+            if stream.local.is_some() {
+                return BAD_ARGUMENT;
+            }
             stream.local = Some(Response {
                 status: u16::try_from(status).unwrap_or(0),
                 headers,
@@ -316,7 +319,7 @@ fn add_used(linker: &mut Linker<VmState>) -> Result<()> {
         if c.data().streams.contains_key(&context) {
             c.data_mut().effective = Some(context);
             OK
-        } else if context < 1 << 16 {
+        } else if c.data().roots.contains(&context) {
             c.data_mut().effective = None;
             OK
         } else {

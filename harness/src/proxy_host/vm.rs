@@ -42,6 +42,7 @@ pub(super) struct VmState {
     pub calls: BTreeMap<&'static str, u64>,
     pub log: Vec<String>,
     pub configuration: Vec<u8>,
+    pub roots: Vec<u32>,
     pub streams: HashMap<u32, StreamData>,
     /// The stream that the current call is about.
     pub effective: Option<u32>,
@@ -102,6 +103,7 @@ impl Vm {
                 calls: BTreeMap::new(),
                 log: vec![],
                 configuration: vec![],
+                roots: vec![],
                 streams: HashMap::new(),
                 effective: None,
                 reply: None,
@@ -171,6 +173,7 @@ impl Vm {
         context: u32,
         configuration: Vec<u8>,
     ) -> Result<bool> {
+        self.store.data_mut().roots.push(context);
         self.call::<_, ()>("proxy_on_context_create", (context, 0u32))?;
         if self.roots.is_empty() && self.call::<_, u32>("proxy_on_vm_start", (context, 0u32))? == 0
         {

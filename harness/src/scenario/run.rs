@@ -61,6 +61,8 @@ pub struct Simulation {
     facts: Option<Value>,
     facts_put_at: Option<u64>,
     next_worker: usize,
+    /// GETs that the filter sent.
+    reads: u64,
 }
 
 /// Where a slice's traffic stands: what is owed, and counts for the pattern.
@@ -111,6 +113,7 @@ impl Simulation {
             facts: None,
             facts_put_at: None,
             next_worker: 0,
+            reads: 0,
         })
     }
 
@@ -243,10 +246,26 @@ impl Simulation {
                 &call.header("content-type"),
                 &call.body,
             );
+            self.reads += u64::from(call.header(":method") == "GET");
             let reply = Reply { status: answer.status, body: serde_json::to_vec(&answer.body)? };
             self.proxy.reply(&call, Some(&reply))?;
         }
         Ok(())
+    }
+
+    /// Runs until the gateway's own ConfigMap was read, and not further.
+    ///
+    /// # Errors
+    /// A VM traps, or it is never read.
+    pub fn run_until_read(&mut self) -> Result<()> {
+        for _ in 0..PATIENCE_S * 4 {
+            let before = self.reads;
+            self.quantum()?;
+            if self.reads > before {
+                return Ok(());
+            }
+        }
+        bail!("the ConfigMap was not read within {PATIENCE_S} s")
     }
 
     /// A request to a management endpoint, with its answer, which may take its time.

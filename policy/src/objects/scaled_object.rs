@@ -4,7 +4,9 @@
 //! The fields are read from plain JSON and never fail: what is there and is no
 //! number counts as the highest number, so that it cannot pass as a lowering.
 
-use gate::ceiling::{PausedReplicas, ReplicaSpec};
+use gate::ceiling::{
+    PausedReplicas, ReplicaSpec, FORCE_ACTIVATION, PAUSED, PAUSED_REPLICAS, PAUSED_SCALE_OUT,
+};
 use serde_json::Value;
 
 pub const KIND: &str = "ScaledObject";
@@ -12,12 +14,9 @@ pub const GROUP: &str = "keda.sh";
 
 /// `scaleTargetRef.kind` where it is absent (KEDA `scaledobject_types.go`).
 const DEFAULT_TARGET_KIND: &str = "Deployment";
+const DEFAULT_TARGET_API_VERSION: &str = "apps/v1";
 
-const PAUSED_REPLICAS: &str = "autoscaling.keda.sh/paused-replicas";
-const PAUSED: &str = "autoscaling.keda.sh/paused";
-const PAUSED_SCALE_OUT: &str = "autoscaling.keda.sh/paused-scale-out";
-const FORCE_ACTIVATION: &str = "autoscaling.keda.sh/force-activation";
-const TRANSFER_OWNERSHIP: &str = "scaledobject.keda.sh/transfer-hpa-ownership";
+pub const TRANSFER_OWNERSHIP: &str = "scaledobject.keda.sh/transfer-hpa-ownership";
 
 /// A ScaledObject, seen through the fields that can lift its target.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +25,8 @@ pub struct ScaledObject<'a>(&'a Value);
 /// The workload that is scaled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TargetRef<'a> {
+    /// API group, without version.
+    pub group: &'a str,
     pub kind: &'a str,
     pub name: &'a str,
 }
@@ -51,7 +52,11 @@ impl<'a> ScaledObject<'a> {
 
     pub fn target(self) -> TargetRef<'a> {
         let kind = self.field(&["spec", "scaleTargetRef", "kind"]).as_str();
+        let api_version = self.field(&["spec", "scaleTargetRef", "apiVersion"]).as_str();
+        let api_version =
+            api_version.filter(|v| !v.is_empty()).unwrap_or(DEFAULT_TARGET_API_VERSION);
         TargetRef {
+            group: api_version.split_once('/').map_or("", |v| v.0),
             kind: kind.filter(|k| !k.is_empty()).unwrap_or(DEFAULT_TARGET_KIND),
             name: self.field(&["spec", "scaleTargetRef", "name"]).as_str().unwrap_or_default(),
         }
@@ -63,7 +68,10 @@ impl<'a> ScaledObject<'a> {
             min: number(self.field(&["spec", "minReplicaCount"])),
             idle: number(self.field(&["spec", "idleReplicaCount"])),
             paused_replicas: self.annotation(PAUSED_REPLICAS).map(|text| {
-                text.parse::<i32>()
+                // KEDA deletes the HPA before a negative number fails at the target.
+                text.parse::<u32>()
+                    .ok()
+                    .filter(|n| i32::try_from(*n).is_ok())
                     .map_or(PausedReplicas::Unparseable, |n| PausedReplicas::At(n.into()))
             }),
             paused: self.flag(PAUSED),
@@ -77,11 +85,22 @@ impl<'a> ScaledObject<'a> {
         number(self.field(&["spec", "fallback", "replicas"])).unwrap_or(0)
     }
 
-    /// `spec.fallback` less its replicas: behaviour and threshold.
-    pub fn fallback_behavior(self) -> Option<Value> {
-        let mut fallback = self.field(&["spec", "fallback"]).clone();
-        fallback.as_object_mut()?.remove("replicas");
-        Some(fallback)
+    /// Failures before the fallback acts; KEDA demands the number, so absent is the most patient.
+    pub fn failure_threshold(self) -> i64 {
+        number(self.field(&["spec", "fallback", "failureThreshold"])).unwrap_or(i64::MAX)
+    }
+
+    /// `spec.fallback.behavior`, where there is a fallback; absent is `static`
+    /// (KEDA `scaledobject_types.go`).
+    pub fn fallback_behavior(self) -> Option<&'a str> {
+        let fallback = self.field(&["spec", "fallback"]);
+        fallback.is_object().then(|| {
+            fallback
+                .get("behavior")
+                .and_then(Value::as_str)
+                .filter(|b| !b.is_empty())
+                .unwrap_or("static")
+        })
     }
 
     pub fn restores_original(self) -> bool {
@@ -92,8 +111,9 @@ impl<'a> ScaledObject<'a> {
         self.flag(TRANSFER_OWNERSHIP)
     }
 
-    /// What decides how fast and on what the lane scales below its ceiling.
-    pub fn driving_fields(self) -> [(&'static str, &'a Value); 3] {
+    /// What decides how fast and on what the lane scales below its ceiling,
+    /// without the empty values that a client that writes whole objects adds.
+    pub fn driving_fields(self) -> [(&'static str, Value); 3] {
         [
             ("spec.triggers", self.field(&["spec", "triggers"])),
             (
@@ -105,6 +125,7 @@ impl<'a> ScaledObject<'a> {
                 self.field(&["spec", "advanced", "horizontalPodAutoscalerConfig"]),
             ),
         ]
+        .map(|(field, value)| (field, pruned(value)))
     }
 
     fn annotation(self, key: &str) -> Option<&'a str> {
@@ -119,6 +140,35 @@ impl<'a> ScaledObject<'a> {
     fn flag(self, key: &str) -> bool {
         self.annotation(key)
             .is_some_and(|v| !matches!(v, "0" | "f" | "F" | "false" | "FALSE" | "False"))
+    }
+}
+
+/// A value without its nulls, empty objects, empty strings and falses: what
+/// Go's `omitempty` drops and typed clients put back.
+fn pruned(value: &Value) -> Value {
+    let is_empty = |v: &Value| match v {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        _ => false,
+    };
+    match value {
+        Value::Array(items) => Value::Array(items.iter().map(pruned).collect()),
+        Value::Object(map) => {
+            let mut kept = serde_json::Map::new();
+            for (key, value) in map {
+                let value = pruned(value);
+                if !is_empty(&value) {
+                    kept.insert(key.clone(), value);
+                }
+            }
+            if kept.is_empty() {
+                Value::Null
+            } else {
+                Value::Object(kept)
+            }
+        }
+        other => other.clone(),
     }
 }
 
@@ -171,7 +221,10 @@ mod tests {
     #[test]
     fn target_defaults_to_a_deployment() {
         let v = json!({"spec": {"scaleTargetRef": {"name": "w"}}});
-        assert_eq!(ScaledObject(&v).target(), TargetRef { kind: "Deployment", name: "w" });
+        assert_eq!(
+            ScaledObject(&v).target(),
+            TargetRef { group: "apps", kind: "Deployment", name: "w" }
+        );
     }
 
     #[test]

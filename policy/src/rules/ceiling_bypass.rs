@@ -5,7 +5,7 @@
 //! `controllers/keda/scaledobject_controller.go`, `pkg/fallback/fallback.go`).
 
 use super::{Lift, LiftKind};
-use crate::objects::scaled_object::ScaledObject;
+use crate::objects::scaled_object::{ScaledObject, TRANSFER_OWNERSHIP};
 use crate::rejection::Rejection;
 use crate::scope::Change;
 use gate::ceiling::{self, Level, ReplicaSpec};
@@ -37,9 +37,22 @@ pub fn update(old: ScaledObject, new: ScaledObject) -> Vec<Lift> {
             new.fallback_replicas(),
         ));
     }
-    if new.fallback_behavior().is_some() && new.fallback_behavior() != old.fallback_behavior() {
-        // `IfHigher` and a lower failureThreshold raise sooner, under the same maximum.
-        lifts.push(faster("spec.fallback", "changed"));
+    if let Some(behavior) = new.fallback_behavior() {
+        // These lift when a trigger fails; the others hold or lower.
+        let lifts_on_failure =
+            matches!(behavior, "static" | "currentReplicasIfHigher" | "scalingModifiers");
+        if lifts_on_failure
+            && (old.fallback_behavior() != Some(behavior)
+                || new.failure_threshold() < old.failure_threshold())
+        {
+            lifts.push(faster("spec.fallback", "acts on failing triggers, or sooner than before"));
+        }
+    }
+    if new.target().group != old.target().group {
+        lifts.push(unbounded(
+            "spec.scaleTargetRef.apiVersion",
+            "names another kind, so the target loses its HPA",
+        ));
     }
     if new.restores_original() && !old.restores_original() {
         lifts.push(unbounded(
@@ -49,7 +62,7 @@ pub fn update(old: ScaledObject, new: ScaledObject) -> Vec<Lift> {
     }
     if new.transfers_ownership() && !old.transfers_ownership() {
         lifts.push(unbounded(
-            "metadata.annotations[scaledobject.keda.sh/transfer-hpa-ownership]",
+            &format!("metadata.annotations[{TRANSFER_OWNERSHIP}]"),
             "it adopts another HPA",
         ));
     }
@@ -67,7 +80,7 @@ pub fn update(old: ScaledObject, new: ScaledObject) -> Vec<Lift> {
 pub fn create(name: &str, target: &Target, new: ScaledObject, retargeted: bool) -> Vec<Lift> {
     let replicas = new.replicas();
     let mut lifts = vec![Lift {
-        field: Level::Ceiling.field().to_owned(),
+        field: Level::Ceiling.field(),
         old: None,
         new: replicas.ceiling(),
         kind: LiftKind::Ceiling,
@@ -88,7 +101,7 @@ pub fn create(name: &str, target: &Target, new: ScaledObject, retargeted: bool) 
     }
     if new.transfers_ownership() {
         lifts.push(unbounded(
-            "metadata.annotations[scaledobject.keda.sh/transfer-hpa-ownership]",
+            &format!("metadata.annotations[{TRANSFER_OWNERSHIP}]"),
             "it adopts another HPA",
         ));
     }
@@ -123,7 +136,7 @@ fn of_numbers(old: &ReplicaSpec, new: &ReplicaSpec) -> Vec<Lift> {
     ceiling::raises(old, new)
         .into_iter()
         .map(|r| Lift {
-            field: r.level.field().to_owned(),
+            field: r.level.field(),
             old: Some(r.old),
             new: r.new,
             kind: if r.level == Level::Ceiling { LiftKind::Ceiling } else { LiftKind::Bypass },
@@ -180,6 +193,12 @@ mod tests {
     #[case::min("/spec/minReplicaCount", json!(2), &["spec.minReplicaCount", "spec.idleReplicaCount"])]
     #[case::fallback("/spec/fallback/replicas", json!(3), &["spec.fallback.replicas"])]
     #[case::fallback_lower("/spec/fallback/replicas", json!(1), &[])]
+    #[case::fallback_sooner("/spec/fallback/failureThreshold", json!(1), &["spec.fallback"])]
+    #[case::fallback_later("/spec/fallback/failureThreshold", json!(9), &[])]
+    #[case::fallback_holds("/spec/fallback/behavior", json!("currentReplicas"), &[])]
+    #[case::api_version("/spec/scaleTargetRef/apiVersion", json!("x.io/v1"), &["spec.scaleTargetRef.apiVersion"])]
+    #[case::same_api_version("/spec/scaleTargetRef/apiVersion", json!("apps/v1"), &[])]
+    #[case::empty_values_of_a_typed_client("/spec/advanced", json!({"scalingModifiers": {}}), &[])]
     #[case::fallback_behavior("/spec/fallback/behavior", json!("currentReplicasIfHigher"), &["spec.fallback"])]
     #[case::fallback_removed("/spec/fallback", json!(null), &[])]
     #[case::restore("/spec/advanced", json!({"restoreToOriginalReplicaCount": true}), &["spec.advanced.restoreToOriginalReplicaCount"])]

@@ -29,6 +29,15 @@ pub struct Lift {
     pub note: Option<String>,
 }
 
+impl Lift {
+    /// Whether the field is a replica number that can be lowered to what is allowed.
+    pub fn is_number(&self) -> bool {
+        self.new != i64::MAX && self.field.ends_with("Count")
+            || self.field.ends_with("replicas")
+            || self.field.contains("paused-replicas")
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LiftKind {
     Ceiling,
@@ -61,20 +70,16 @@ fn refused(
     lane: &LaneState,
     rule: Rule,
     kind: LiftKind,
-    names: impl Fn(Rule) -> bool,
+    rows: impl Fn(Rule) -> bool,
 ) -> Vec<Rejection> {
     change
         .lifts
         .iter()
         .filter(|lift| lift.kind == kind)
         .filter_map(|lift| {
-            let (allowed, finding) = lane.refusal(change.target.slice, lift.old, lift.new)?;
-            names(finding.row.rule()).then(|| Rejection {
-                rule,
-                lift: lift.clone(),
-                allowed,
-                finding: finding.clone(),
-            })
+            let (allowed, finding) =
+                lane.refusal(change.target.slice, lift.old, lift.new, &rows)?;
+            Some(Rejection { rule, lift: lift.clone(), allowed, finding: finding.clone() })
         })
         .collect()
 }

@@ -5,6 +5,7 @@
 //! already; the answer does not say which part was wrong.
 
 use crate::config::{Config, Digest, Token, TokenRole};
+use gate::threshold::MAX_FUTURE_S;
 use gate::time::Timestamp;
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq};
@@ -57,8 +58,11 @@ pub fn authorize(
     Ok(Caller { name: token.name.clone(), role: token.role })
 }
 
+/// A rotation dated in the future has not happened, so it keeps nothing alive.
 fn overlap(token: &Token, poll_s: u64, now: Timestamp) -> bool {
-    token.rotated_at.is_some_and(|at| now < at.plus_secs(OVERLAP_S.max(poll_s)))
+    token.rotated_at.is_some_and(|at| {
+        at.since(now) <= MAX_FUTURE_S && now < at.plus_secs(OVERLAP_S.max(poll_s))
+    })
 }
 
 /// The token of an `Authorization: Bearer` header; the scheme in any case.

@@ -6,7 +6,6 @@
 //! kept then, and published as soon as that works.
 
 use super::answer;
-use crate::config::Config;
 use crate::host;
 use crate::shared::{self, State};
 use gate::canary::Command;
@@ -18,26 +17,36 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Waiting {
     context_id: u32,
-    number: u64,
+    /// None while the body is still to come.
+    number: Option<u64>,
     since: Instant,
 }
 
 thread_local! {
-    /// Streams of this VM that wait for their command.
+    /// Streams of this VM that wait: for their body, or for their command.
     static WAITING: RefCell<Vec<Waiting>> = const { RefCell::new(Vec::new()) };
 }
 
-pub fn put(_config: &Config, body: &[u8], context_id: u32) {
+/// A request whose body is to come; it is answered in time even if that never does.
+pub fn expect_body(context_id: u32) {
+    WAITING.with_borrow_mut(|w| {
+        w.push(Waiting { context_id, number: None, since: host::instant() });
+    });
+}
+
+pub fn put(body: &[u8], context_id: u32) {
+    forget(context_id);
     match Command::parse(body) {
         Err(e) => {
             answer(400, &e);
         }
         Ok(command) => match shared::append_command(&command) {
             Some(number) => WAITING.with_borrow_mut(|w| {
+                let number = Some(number);
                 w.push(Waiting { context_id, number, since: host::instant() });
             }),
             None => {
-                answer(503, "the command could not be stored, send it again");
+                answer(503, "too many commands wait to be applied, send it again later");
             }
         },
     }
@@ -54,18 +63,18 @@ pub fn anyone_waits() -> bool {
 
 /// What to tell the caller whose command has `number`.
 fn outcome(state: &State, number: u64, waited: Duration) -> Option<(u32, String)> {
-    let conflict = state.outcomes.iter().find(|(n, _)| *n == number).and_then(|(_, c)| c.clone());
-    match conflict {
-        Some(conflict) => Some((409, conflict)),
-        None if state.superseded => {
+    let applied = state.outcomes.iter().find(|(n, _)| *n == number);
+    match applied {
+        Some((_, Some(conflict))) => Some((409, conflict.clone())),
+        _ if state.superseded => {
             Some((503, "a newer process of this gateway publishes, send it there".to_owned()))
         }
-        None if state.published >= number => Some((204, String::new())),
-        None if waited >= PATIENCE => Some((
+        Some((_, None)) if state.published >= number => Some((204, String::new())),
+        _ if waited >= PATIENCE => Some((
             503,
             "the verdict is not published yet; the command is kept and will be".to_owned(),
         )),
-        None => None,
+        _ => None,
     }
 }
 
@@ -82,9 +91,12 @@ pub fn answer_waiting() {
             .iter()
             .filter_map(|w| {
                 let waited = now.saturating_duration_since(w.since);
-                let done = match &state {
-                    Some(state) => outcome(state, w.number, waited),
-                    None => (waited >= PATIENCE)
+                let done = match (w.number, &state) {
+                    (None, _) => {
+                        (waited >= PATIENCE).then(|| (408, "the body did not arrive".to_owned()))
+                    }
+                    (Some(number), Some(state)) => outcome(state, number, waited),
+                    (Some(_), None) => (waited >= PATIENCE)
                         .then(|| (503, "no worker judges yet; the command is kept".to_owned())),
                 };
                 done.map(|d| (w.context_id, d))
@@ -111,6 +123,7 @@ mod tests {
     #[case::conflict(1, 0, Some("no"), 0, Some(409))]
     #[case::patience_ends(1, 0, None, 10, Some(503))]
     #[case::not_applied_yet(0, 0, None, 9, None)]
+    #[case::published_but_never_applied(0, 1, None, 9, None)]
     fn outcomes(
         #[case] applied: u64,
         #[case] published: u64,
@@ -118,7 +131,7 @@ mod tests {
         #[case] waited: u64,
         #[case] expected: Option<u32>,
     ) {
-        let mut state = State::new(Timestamp::from_secs(1_795_510_800), true);
+        let mut state = State::new(String::new(), Timestamp::from_secs(1_795_510_800), true);
         if applied == 1 {
             state.note_outcome(1, conflict.map(str::to_owned));
         }

@@ -5,8 +5,9 @@ use crate::{host, shared};
 use gate::facts::Facts;
 
 pub fn put(body: &[u8]) {
-    match Facts::parse(body, host::now()) {
-        Ok(facts) if shared::put_facts(&facts) => answer(204, ""),
+    let now = host::now();
+    match Facts::parse(body, now) {
+        Ok(facts) if shared::put_facts(&facts, now) => answer(204, ""),
         Ok(_) => answer(503, "the facts could not be stored, send them again"),
         Err(e) => answer(400, &e),
     };

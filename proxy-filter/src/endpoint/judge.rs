@@ -51,14 +51,18 @@ impl Holder {
         let Some(lease) = shared::claim_lease(vm, now, config.windows.tick_s) else {
             return;
         };
-        let mut state =
-            shared::state().unwrap_or_else(|| State::new(now, config.publish.is_none()));
+        let identity =
+            format!("{}/{}/{}", config.lane.namespace, config.lane.name, config.gateway.id);
+        let (state, cas) = shared::state_to_change();
+        let mut state = state
+            .filter(|s| s.identity == identity)
+            .unwrap_or_else(|| State::new(identity, now, config.publish.is_none()));
         if state.recovered {
             apply_commands(&mut state, config, now);
         }
-        let merge = shared::merge_slots(config.windows.bucket_at(now), now, config.windows.tick_s);
+        let merge = shared::merge_slots(config.windows, now);
         if let Some(facts) = shared::facts() {
-            state.judge.put_facts(facts);
+            state.judge.put_facts(facts, now);
         }
         let judge_config = config.judge_config();
         state.judge.step(&merge.window, &judge_config, now);
@@ -73,16 +77,18 @@ impl Holder {
         };
         let merged = state.judge.document(&merge.window, &judge_config, observer, now);
         let verdict = state.judge.verdict(&judge_config, now);
+        if config.publish.is_none() {
+            state.published = state.applied;
+        }
+        if !shared::put_state(&state, cas) {
+            // The next tick sees what was written meanwhile; commands wait until then.
+            return;
+        }
         match serde_json::to_vec(&merged) {
             Ok(json) => shared::put_document(&json, now),
             Err(e) => host::log(Level::Error, &format!("the document cannot be written: {e}")),
         }
-        if config.publish.is_none() {
-            state.published = state.applied;
-        }
-        if shared::put_state(&state) {
-            self.publish(config, &state, &merged, verdict, now);
-        }
+        self.publish(config, &state, &merged, verdict, now);
     }
 
     fn publish(
@@ -186,16 +192,26 @@ impl Holder {
         };
         self.succeeded();
         shared::update_state(|state| {
-            if state.recovered {
-                // A conflict: somebody else wrote. A higher epoch than this
-                // process' own is a newer process, and it alone speaks now.
-                state.superseded |= theirs > state.judge.epoch;
+            let ours = state.judge.epoch;
+            if state.recovered && state.last_verdict.is_some() {
+                // Somebody else wrote after this process spoke. A higher epoch is
+                // a newer process, and it alone speaks from now on.
+                state.superseded |= theirs > ours;
             } else if let Some(judge) = &judge {
+                // Nothing was said yet, so what is there is the later word:
+                // commands that were applied to an older one are applied anew.
                 let facts = state.judge.facts.take();
+                let recovered_before = state.recovered;
                 state.judge = judge.clone();
-                if let Some(facts) = facts {
-                    state.judge.put_facts(facts);
+                if recovered_before {
+                    state.judge.epoch = state.judge.epoch.max(ours);
                 }
+                if let Some(facts) = facts {
+                    state.judge.put_facts(facts, now);
+                }
+                state.applied = state.published;
+                let published = state.published;
+                state.outcomes.retain(|(n, _)| *n <= published);
             }
             state.resource_version.clone_from(&version);
             state.recovered = true;

@@ -65,11 +65,13 @@ pub enum Next {
 pub struct Stream {
     context_id: u32,
     endpoint: Option<Endpoint>,
+    /// The body was dealt with: an answer was given or is pending.
+    answered: bool,
 }
 
 impl Stream {
     pub fn new(context_id: u32) -> Self {
-        Self { context_id, endpoint: None }
+        Self { context_id, endpoint: None, answered: false }
     }
 
     /// Whether the request is one of the table's.
@@ -107,34 +109,44 @@ impl Stream {
             Endpoint::Facts | Endpoint::Canary if end_of_stream => {
                 answer(400, "a JSON body is needed")
             }
-            Endpoint::Facts | Endpoint::Canary => Next::Hold,
+            Endpoint::Facts | Endpoint::Canary => {
+                canary::expect_body(self.context_id);
+                Next::Hold
+            }
         }
     }
 
     /// `size` is what is buffered so far.
-    pub fn request_body(&mut self, config: &Config, size: usize, end_of_stream: bool) -> Next {
+    pub fn request_body(&mut self, size: usize, end_of_stream: bool) -> Next {
         if self.endpoint.is_none() {
             return Next::Pass;
         }
+        if self.answered {
+            return Next::Hold;
+        }
         if size > MAX_BODY {
+            self.answered = true;
             return answer(413, &format!("the body is longer than {MAX_BODY} bytes"));
         }
         if end_of_stream {
-            self.body_complete(config);
+            self.body_complete();
         }
         Next::Hold
     }
 
     /// A body followed by trailers never shows its end in the body callback.
-    pub fn request_trailers(&mut self, config: &Config) -> Next {
+    pub fn request_trailers(&mut self) -> Next {
         if self.endpoint.is_none() {
             return Next::Pass;
         }
-        self.body_complete(config);
+        self.body_complete();
         Next::Hold
     }
 
-    fn body_complete(&mut self, config: &Config) {
+    fn body_complete(&mut self) {
+        if std::mem::replace(&mut self.answered, true) {
+            return;
+        }
         let body = host::buffer(BufferType::HttpRequestBody, MAX_BODY + 1);
         if body.len() > MAX_BODY {
             answer(413, &format!("the body is longer than {MAX_BODY} bytes"));
@@ -142,7 +154,7 @@ impl Stream {
         }
         match self.endpoint {
             Some(Endpoint::Facts) => facts::put(&body),
-            Some(Endpoint::Canary) => canary::put(config, &body, self.context_id),
+            Some(Endpoint::Canary) => canary::put(&body, self.context_id),
             _ => {}
         }
     }

@@ -116,7 +116,11 @@ pub fn read(reply: &Reply, now: Timestamp) -> Recovered {
         return Recovered::Failed("the API server's answer has no resourceVersion".to_owned());
     };
     let text = |key: &str| object.pointer(&format!("/data/{key}")).and_then(Value::as_str);
-    let epoch = text(VERDICT_KEY).and_then(|v| Verdict::parse(v).ok()).map_or(0, |v| v.epoch);
+    // Not through the whole type: a newer version may have published it.
+    let epoch = text(VERDICT_KEY)
+        .and_then(|v| serde_json::from_str::<Value>(v).ok())
+        .and_then(|v| v.get("epoch").and_then(Value::as_u64))
+        .unwrap_or(0);
     match text(STATE_KEY)
         .ok_or_else(|| format!("data.{STATE_KEY} is not there"))
         .and_then(|s| Judge::recover(s, now))
@@ -232,6 +236,17 @@ mod tests {
         let object: Value = serde_json::from_slice(&call.body).unwrap();
         assert_eq!(object["metadata"]["name"], "canary-gate.gw-a1");
         assert_eq!(object["kind"], "ConfigMap");
+    }
+
+    #[test]
+    fn the_epoch_of_a_newer_version_is_read() {
+        let verdict = json!({ "schema": "verdict.v9", "epoch": 77 }).to_string();
+        let object =
+            json!({ "metadata": { "resourceVersion": "1" }, "data": { "verdict": verdict } });
+        assert!(matches!(
+            read(&reply(Some(200), object), NOW),
+            Recovered::Malformed { epoch: 77, .. }
+        ));
     }
 
     #[rstest]
