@@ -197,10 +197,9 @@ fn a_deleted_or_broken_state_opens_nothing() {
         );
         // Recovered from nothing, and said so where the policy reads it.
         let v = published(&s);
-        assert_eq!(
-            (&v["canary_active"], &v["frozen_by"]),
-            (&json!(true), &json!(["state_unknown"]))
-        );
+        assert_eq!(v["canary_active"], true);
+        let causes = v["frozen_by"].as_array().unwrap();
+        assert!(causes.contains(&json!("state_unknown")), "{causes:?}");
     }
 }
 
