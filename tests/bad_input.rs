@@ -14,7 +14,7 @@ use tests::simulation::*;
 
 fn policy() -> PolicyHost {
     let clock = harness::clock::Clock::at(scenario().start);
-    modules().policy.instantiate(clock, Arc::new(Mutex::new(Cluster::default()))).unwrap()
+    PolicyHost::start(&modules().policy, clock, Arc::new(Mutex::new(Cluster::default()))).unwrap()
 }
 
 fn scaled_object(max: i64) -> Value {
@@ -271,7 +271,7 @@ fn lookups_are_made_only_where_the_answer_depends_on_them() {
     let lookups = |old: i64, new: i64| {
         let cluster = Arc::new(Mutex::new(Cluster::default()));
         let clock = harness::clock::Clock::at(scenario().start);
-        let host = modules().policy.instantiate(clock, Arc::clone(&cluster)).unwrap();
+        let host = PolicyHost::start(&modules().policy, clock, Arc::clone(&cluster)).unwrap();
         let bytes = payload(|p| {
             p["request"]["oldObject"] = scaled_object(old);
             p["request"]["object"] = scaled_object(new);

@@ -53,7 +53,12 @@ fn median_admission(gateways: usize) -> Duration {
         }
     })
     .to_string();
-    let host = modules().policy.instantiate(Clock::at(now), Arc::new(Mutex::new(cluster))).unwrap();
+    let host = harness::policy_host::PolicyHost::start(
+        &modules().policy,
+        Clock::at(now),
+        Arc::new(Mutex::new(cluster)),
+    )
+    .unwrap();
     let rounds = if gateways > 100 { 15 } else { 301 };
     let mut times: Vec<Duration> = (0..rounds)
         .map(|_| {

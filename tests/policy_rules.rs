@@ -40,7 +40,7 @@ pub fn host(case: &Value) -> (PolicyHost, Arc<Mutex<Cluster>>) {
         Some(other) => panic!("unknown fault {other}"),
     };
     let cluster = Arc::new(Mutex::new(cluster));
-    (modules().policy.instantiate(Clock::at(now), Arc::clone(&cluster)).unwrap(), cluster)
+    (PolicyHost::start(&modules().policy, Clock::at(now), Arc::clone(&cluster)).unwrap(), cluster)
 }
 
 fn answer(case: &Value) -> Value {

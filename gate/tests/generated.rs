@@ -9,14 +9,11 @@
     reason = "a test may panic, and prints its table"
 )]
 
-use gate::canary::{Action, Command};
-use gate::facts::{DiskTier, Facts};
-use gate::judge::{Config, Judge};
-use gate::scaling::LaneSize;
+mod support;
+
 use gate::signals::canary_5xx_rate;
-use gate::threshold::Thresholds;
-use gate::time::Timestamp;
-use gate::window::{Bucket, Periods, Window};
+use gate::window::{Bucket, Window};
+use support::{active, config, facts, START};
 
 /// A generator of its own, so that every run is the same (xorshift64*).
 struct Random(u64);
@@ -47,40 +44,21 @@ struct Traffic {
 
 /// Number of freezes over one trace, and whether it ends frozen.
 fn run(judge: canary_5xx_rate::Judge, traffic: &Traffic, seed: u64) -> (usize, bool) {
-    let start = Timestamp::from_secs(1_795_510_800);
-    let config = Config {
-        gateway: "gw-a1".into(),
-        az: "a".into(),
-        gateway_version: "1".into(),
-        disk_tier: DiskTier::Tb1,
-        lane: "lane".into(),
-        size: LaneSize { stable_replicas: 6, headroom: 1, min_replicas: 1 },
-        judge,
-        periods: Periods::default(),
-        thresholds: Thresholds::default(),
-        abort_on_fail: false,
-    };
-    let facts = |at: Timestamp| {
-        let body = format!(r#"{{"at":"{at}","disk_used_pct":50,"doctor_ok":true}}"#);
-        Facts::parse(body.as_bytes(), at).unwrap()
-    };
+    let config = config(judge);
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-    let mut state = Judge::unknown(start);
-    state.put_facts(facts(start), start);
-    state.command(&Command::new(Action::End), &config, start).unwrap();
-    state.command(&Command::new(Action::Begin), &config, start).unwrap();
+    let mut state = active(&config);
     let mut window = Window::default();
-    state.step(&window, &config, start);
+    state.step(&window, &config, START);
     let mut freezes = 0;
     for minute in 0..traffic.minutes {
         let rate = if minute >= traffic.fault_at { traffic.fault } else { traffic.base };
-        let mut b = Bucket { index: start.secs() / 60 + minute, ..Bucket::default() };
+        let mut b = Bucket { index: START.secs() / 60 + minute, ..Bucket::default() };
         b.canary.requests = traffic.canary_per_minute;
         b.canary.errors = random.errors(traffic.canary_per_minute, rate);
         b.stable.requests = traffic.stable_per_minute;
         b.stable.errors = random.errors(traffic.stable_per_minute, traffic.base);
         window.add(&b);
-        let now = start.plus_secs(60 * (minute + 1) + 6);
+        let now = START.plus_secs(60 * (minute + 1) + 6);
         state.put_facts(facts(now), now);
         let before = state.hold.frozen();
         state.step(&window, &config, now);

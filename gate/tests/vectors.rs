@@ -2,16 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+mod support;
+
 use gate::binomial;
-use gate::canary::{Action, Command};
-use gate::facts::{DiskTier, Facts};
-use gate::judge::{Config, Judge};
-use gate::scaling::LaneSize;
 use gate::signals::canary_5xx_rate;
 use gate::threshold::Thresholds;
-use gate::time::Timestamp;
-use gate::window::{Bucket, Periods, Window};
+use gate::window::{Bucket, Window};
 use serde::Deserialize;
+use support::{active, config, facts, START};
 
 #[derive(Deserialize)]
 struct Vectors {
@@ -52,35 +50,20 @@ fn every_tail_agrees() {
 
 /// Runs a trace through the whole judge: freezes and thaws with their minute.
 fn events(trace: &Trace) -> Vec<(String, u64)> {
-    let start = Timestamp::from_secs(1_795_510_800);
-    let config = Config {
-        gateway: "gw-a1".into(),
-        az: "a".into(),
-        gateway_version: "1".into(),
-        disk_tier: DiskTier::Tb1,
-        lane: "lane".into(),
-        size: LaneSize { stable_replicas: 6, headroom: 1, min_replicas: 1 },
-        judge: canary_5xx_rate::Judge::MultiHorizon,
-        periods: Periods::default(),
-        thresholds: Thresholds::default(),
-        abort_on_fail: false,
-    };
-    let mut judge = Judge::unknown(start);
-    judge.put_facts(facts(start), start);
-    judge.command(&Command::new(Action::End), &config, start).unwrap();
-    judge.command(&Command::new(Action::Begin), &config, start).unwrap();
+    let config = config(canary_5xx_rate::Judge::MultiHorizon);
+    let mut judge = active(&config);
     let mut window = Window::default();
-    judge.step(&window, &config, start);
+    judge.step(&window, &config, START);
     let mut events = vec![];
     for m in 0..trace.canary_requests.len() {
-        let mut b = Bucket { index: start.secs() / 60 + m as u64, ..Bucket::default() };
+        let mut b = Bucket { index: START.secs() / 60 + m as u64, ..Bucket::default() };
         b.canary.requests = trace.canary_requests[m];
         b.canary.errors = trace.canary_errors[m];
         b.stable.requests = trace.stable_requests[m];
         b.stable.errors = trace.stable_errors[m];
         window.add(&b);
         let minute = m as u64 + 1;
-        let now = start.plus_secs(60 * minute + 6);
+        let now = START.plus_secs(60 * minute + 6);
         judge.put_facts(facts(now), now);
         let before = judge.hold.frozen();
         judge.step(&window, &config, now);
@@ -91,11 +74,6 @@ fn events(trace: &Trace) -> Vec<(String, u64)> {
         }
     }
     events
-}
-
-fn facts(at: Timestamp) -> Facts {
-    let body = format!(r#"{{"at":"{at}","disk_used_pct":50,"doctor_ok":true,"queue_depth":3}}"#);
-    Facts::parse(body.as_bytes(), at).unwrap()
 }
 
 #[test]

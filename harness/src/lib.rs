@@ -7,6 +7,7 @@
 
 pub mod clock;
 pub mod wasi;
+pub mod module;
 pub mod cluster;
 pub mod proxy_host;
 pub mod policy_host;

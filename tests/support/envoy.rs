@@ -141,17 +141,24 @@ impl Envoy {
             })
     }
 
-    /// Many requests on the VIP over several connections.
-    pub fn send_all(&self, requests: &[(bool, String)]) {
+    /// Many requests on the VIP over several connections; for each, whether it
+    /// was the canary's and how long the client waited, milliseconds.
+    pub fn send_all(&self, requests: &[(bool, String)]) -> Vec<(bool, f64)> {
+        let part = |part: &[(bool, String)]| -> Vec<(bool, f64)> {
+            let timed = part.iter().map(|(canary, path)| {
+                let begun = Instant::now();
+                self.send(*canary, path);
+                (*canary, begun.elapsed().as_secs_f64() * 1000.0)
+            });
+            timed.collect()
+        };
         thread::scope(|scope| {
-            for part in requests.chunks(requests.len().div_ceil(8)) {
-                scope.spawn(move || {
-                    part.iter().for_each(|(canary, path)| {
-                        self.send(*canary, path);
-                    })
-                });
-            }
-        });
+            let threads: Vec<_> = requests
+                .chunks(requests.len().div_ceil(8))
+                .map(|requests| scope.spawn(move || part(requests)))
+                .collect();
+            threads.into_iter().flat_map(|t| t.join().expect("a client")).collect()
+        })
     }
 
     pub fn get(&self, path: &str, as_: &str) -> Answer {

@@ -4,14 +4,13 @@ mod provider;
 
 use crate::clock::Clock;
 use crate::cluster::Cluster;
-use anyhow::{anyhow, Context, Result};
+use crate::module::CompiledModule;
+use anyhow::{anyhow, Result};
 use provider::Provider;
 use serde::Deserialize;
 use serde_json::{json, Value};
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use wapc::WapcHost;
-use wasmtime::{Engine, Module};
 
 /// What the policy answers to `validate`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -35,28 +34,20 @@ impl Verdict {
     }
 }
 
-/// A compiled policy: cheap to instantiate.
-#[derive(Clone)]
-pub struct CompiledPolicy {
-    engine: Engine,
-    module: Module,
+/// One instance of the policy.
+pub struct PolicyHost {
+    host: WapcHost,
 }
 
-impl CompiledPolicy {
-    /// # Errors
-    /// The file cannot be read or is no module.
-    pub fn load(path: &Path) -> Result<Self> {
-        let bytes =
-            std::fs::read(path).with_context(|| format!("{}: build it first", path.display()))?;
-        let engine = Engine::default();
-        let module = Module::new(&engine, bytes).map_err(|e| anyhow!("{}: {e}", path.display()))?;
-        Ok(Self { engine, module })
-    }
-
+impl PolicyHost {
     /// # Errors
     /// The module is no waPC policy.
-    pub fn instantiate(&self, clock: Clock, cluster: Arc<Mutex<Cluster>>) -> Result<PolicyHost> {
-        let provider = Provider::new(&self.engine, &self.module, clock)?;
+    pub fn start(
+        policy: &CompiledModule,
+        clock: Clock,
+        cluster: Arc<Mutex<Cluster>>,
+    ) -> Result<Self> {
+        let provider = Provider::new(policy, clock)?;
         let host = WapcHost::new(
             Box::new(provider),
             Some(Box::new(move |_, binding, namespace, operation, payload| {
@@ -71,16 +62,9 @@ impl CompiledPolicy {
             })),
         )
         .map_err(|e| anyhow!("the policy does not start: {e}"))?;
-        Ok(PolicyHost { host })
+        Ok(Self { host })
     }
-}
 
-/// One instance of the policy.
-pub struct PolicyHost {
-    host: WapcHost,
-}
-
-impl PolicyHost {
     /// # Errors
     /// The policy trapped or answered something that is no verdict.
     pub fn validate(&self, settings: &Value, request: &Value) -> Result<Verdict> {

@@ -6,12 +6,13 @@
 //! requests through both and requires the same answers.
 
 use crate::clock::Clock;
+use crate::module::CompiledModule;
 use crate::wasi::{self, memory, WasiState};
 use anyhow::Result;
 use std::error::Error;
 use std::sync::Arc;
 use wapc::{wapc_functions, ModuleState, WebAssemblyEngineProvider, HOST_NAMESPACE};
-use wasmtime::{Caller, Engine, InstancePre, Linker, Module, Store, TypedFunc};
+use wasmtime::{Caller, Engine, InstancePre, Linker, Store, TypedFunc};
 
 type BoxError = Box<dyn Error + Send + Sync + 'static>;
 
@@ -41,7 +42,8 @@ pub struct Provider {
 }
 
 impl Provider {
-    pub fn new(engine: &Engine, module: &Module, clock: Clock) -> Result<Self> {
+    pub fn new(policy: &CompiledModule, clock: Clock) -> Result<Self> {
+        let CompiledModule { engine, module } = policy;
         let mut linker = Linker::new(engine);
         wasi::add_to_linker(&mut linker)?;
         add_wapc(&mut linker)?;

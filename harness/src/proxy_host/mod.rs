@@ -11,15 +11,14 @@ pub mod shared_data;
 mod vm;
 
 use crate::clock::Clock;
-use anyhow::{anyhow, bail, Context, Result};
+use crate::module::CompiledModule;
+use anyhow::{bail, Context, Result};
 use http::{OutCall, Reply, Request, Response};
 use serde_json::Value;
 use shared_data::SharedData;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use vm::Vm;
-use wasmtime::{Engine, Module};
 
 /// A plugin as a listener configures it.
 #[derive(Clone, Debug)]
@@ -31,28 +30,9 @@ pub struct Plugin {
     pub configuration: Value,
 }
 
-/// A compiled filter.
-#[derive(Clone)]
-pub struct CompiledFilter {
-    engine: Engine,
-    module: Module,
-}
-
-impl CompiledFilter {
-    /// # Errors
-    /// The file cannot be read or is no module.
-    pub fn load(path: &Path) -> Result<Self> {
-        let bytes =
-            std::fs::read(path).with_context(|| format!("{}: build it first", path.display()))?;
-        let engine = Engine::default();
-        let module = Module::new(&engine, bytes).map_err(|e| anyhow!("{}: {e}", path.display()))?;
-        Ok(Self { engine, module })
-    }
-}
-
 /// A proxy process: its workers, VMs and shared data.
 pub struct Proxy {
-    filter: CompiledFilter,
+    filter: CompiledModule,
     clock: Clock,
     plugins: Vec<Plugin>,
     workers: usize,
@@ -84,7 +64,7 @@ impl Proxy {
     /// # Errors
     /// A plugin refuses its configuration, or traps at the start.
     pub fn start(
-        filter: &CompiledFilter,
+        filter: &CompiledModule,
         clock: Clock,
         workers: usize,
         plugins: Vec<Plugin>,
@@ -125,8 +105,7 @@ impl Proxy {
         }
         if !self.vms.contains_key(&key) {
             let vm = Vm::new(
-                &self.filter.engine,
-                &self.filter.module,
+                &self.filter,
                 self.clock.clone(),
                 Arc::clone(&self.shared),
                 self.clusters.clone(),

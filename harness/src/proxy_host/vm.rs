@@ -4,12 +4,13 @@ use super::abi;
 use super::http::{Headers, OutCall, Reply, Request, Response};
 use super::shared_data::SharedData;
 use crate::clock::Clock;
+use crate::module::CompiledModule;
 use crate::wasi::{self, WasiState};
 use anyhow::{anyhow, Result};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use wasmtime::{Engine, Instance, Linker, Module, Store, TypedFunc, WasmParams, WasmResults};
+use wasmtime::{Instance, Linker, Store, TypedFunc, WasmParams, WasmResults};
 
 const PAUSE: u32 = 1;
 
@@ -86,12 +87,12 @@ const LOGGED: u32 = u32::MAX;
 
 impl Vm {
     pub fn new(
-        engine: &Engine,
-        module: &Module,
+        filter: &CompiledModule,
         clock: Clock,
         shared: Arc<Mutex<SharedData>>,
         clusters: Vec<String>,
     ) -> Result<Self> {
+        let CompiledModule { engine, module } = filter;
         let mut linker = Linker::new(engine);
         wasi::add_to_linker(&mut linker)?;
         abi::add_to_linker(&mut linker)?;

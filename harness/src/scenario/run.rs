@@ -6,9 +6,10 @@ use super::report::{Line, Report};
 use super::setup::{admission_request, plugins};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
-use crate::policy_host::{CompiledPolicy, PolicyHost, Verdict};
+use crate::module::CompiledModule;
+use crate::policy_host::{PolicyHost, Verdict};
 use crate::proxy_host::http::{self, Reply, Response};
-use crate::proxy_host::{CompiledFilter, Outcome, Proxy};
+use crate::proxy_host::{Outcome, Proxy};
 use anyhow::{anyhow, bail, Context, Result};
 use gate::slice::Slice;
 use gate::verdict::config_map_name;
@@ -27,8 +28,8 @@ const PATIENCE_S: u64 = 15;
 
 /// Both modules, compiled once.
 pub struct Modules {
-    pub filter: CompiledFilter,
-    pub policy: CompiledPolicy,
+    pub filter: CompiledModule,
+    pub policy: CompiledModule,
 }
 
 impl Modules {
@@ -38,8 +39,8 @@ impl Modules {
     /// A file is missing or no module.
     pub fn load(dist: &Path) -> Result<Self> {
         Ok(Self {
-            filter: CompiledFilter::load(&dist.join("proxy-filter.wasm"))?,
-            policy: CompiledPolicy::load(&dist.join("policy.wasm"))?,
+            filter: CompiledModule::load(&dist.join("proxy-filter.wasm"))?,
+            policy: CompiledModule::load(&dist.join("policy.wasm"))?,
         })
     }
 }
@@ -80,7 +81,7 @@ impl Simulation {
         let clock = Clock::at(scenario.start);
         let cluster = Arc::new(Mutex::new(Cluster::default()));
         scenario.objects.iter().for_each(|o| lock(&cluster).put(o.clone()));
-        let policy = modules.policy.instantiate(clock.clone(), Arc::clone(&cluster))?;
+        let policy = PolicyHost::start(&modules.policy, clock.clone(), Arc::clone(&cluster))?;
         let settings = scenario.policy.settings.clone();
         if let Err(why) = policy.validate_settings(&serde_json::to_vec(&settings)?)? {
             bail!("policy settings: {why}");

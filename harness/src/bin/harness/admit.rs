@@ -4,7 +4,8 @@ use anyhow::{bail, Context, Result};
 use gate::time::Timestamp;
 use harness::clock::Clock;
 use harness::cluster::Cluster;
-use harness::policy_host::CompiledPolicy;
+use harness::module::CompiledModule;
+use harness::policy_host::PolicyHost;
 use serde_json::Value;
 use std::path::Path;
 use std::process::ExitCode;
@@ -39,10 +40,12 @@ pub fn main(args: &[String]) -> Result<ExitCode> {
             Timestamp::from_millis(i64::try_from(since.as_millis())?)
         }
     };
-    let policy = CompiledPolicy::load(Path::new(
-        options.get("policy").copied().unwrap_or("dist/policy.wasm"),
-    ))?
-    .instantiate(Clock::at(now), Arc::new(Mutex::new(cluster)))?;
+    let file = options.get("policy").copied().unwrap_or("dist/policy.wasm");
+    let policy = PolicyHost::start(
+        &CompiledModule::load(Path::new(file))?,
+        Clock::at(now),
+        Arc::new(Mutex::new(cluster)),
+    )?;
     let verdict = policy.validate(&settings, &request)?;
     for warning in verdict.warnings.iter().flatten() {
         println!("warning: {warning}");
