@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tests::envoy::{Envoy, Setup};
 use tests::root;
 use tests::servers::{ApiServer, Upstream};
@@ -162,14 +162,16 @@ fn a_real_verdict_stops_a_real_raise() {
     assert_eq!(begun.status, 204, "{begun:?}");
     let failing: Vec<_> =
         (0..40).map(|i| (true, format!("/{}/1", if i % 3 == 0 { 500 } else { 200 }))).collect();
+    let begun = Instant::now();
     let verdict = loop {
         envoy.send_all(&failing);
+        std::thread::sleep(Duration::from_millis(100));
         envoy.put("/keda/facts", "facts", &facts());
         let d = envoy.get("/keda/metrics", "bastion").json();
         if d["degraded"] == true {
             break d;
         }
-        assert!(d["canary"]["requests"].as_u64() < Some(20_000), "never degraded: {d}");
+        assert!(begun.elapsed() < Duration::from_secs(40), "never degraded: {d}");
     };
     assert_eq!(verdict["scaling"]["frozen_by"], json!(["canary_5xx_rate"]));
     // 204 says that the verdict with this command is published.
