@@ -308,6 +308,34 @@ fn a_write_between_reading_and_the_first_publication_is_not_lost() {
     assert_eq!(document(&mut s)["canary_active"], true);
 }
 
+/// Commands that were meant for one gateway are not replayed to another.
+#[test]
+fn a_push_that_renames_the_gateway_starts_frozen() {
+    let mut s = idle();
+    assert_eq!(document(&mut s)["scaling"]["frozen"], 0);
+    s.proxy().push(|c| c["gateway"]["id"] = json!("gw-a2")).unwrap();
+    s.run_to(s.elapsed_s() + 30).unwrap();
+    let d = document(&mut s);
+    assert_eq!(d["gateway"]["id"], "gw-a2");
+    assert_eq!((&d["canary_active"], &d["scaling"]["frozen"]), (&json!(true), &json!(1)));
+    assert_eq!(command(&mut s, &json!({ "action": "end" })).status, 204);
+}
+
+#[test]
+fn a_push_of_another_window_length_keeps_the_canary_and_judges_it_anew() {
+    let mut s = idle();
+    assert_eq!(command(&mut s, &json!({ "action": "begin" })).status, 204);
+    s.set_traffic(CANARY, traffic(600, 0));
+    s.run_to(500).unwrap();
+    s.proxy()
+        .push(|c| c["windows"] = json!({ "length_s": 600, "poll_s": 60, "tick_s": 5 }))
+        .unwrap();
+    s.set_traffic(CANARY, traffic(600, 200));
+    s.run_to(1_000).unwrap();
+    let d = document(&mut s);
+    assert_eq!((&d["canary_active"], &d["degraded"]), (&json!(true), &json!(true)), "{d}");
+}
+
 #[test]
 fn too_many_commands_are_refused_and_none_is_lost() {
     let mut s = idle();

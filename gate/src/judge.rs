@@ -337,7 +337,7 @@ impl Judge {
     }
 
     fn fresh_facts(&self, config: &Config, now: Timestamp) -> Option<&Facts> {
-        self.facts.as_ref().filter(|f| f.age_s(now) <= config.thresholds.facts_max_age_s)
+        self.facts.as_ref().filter(|f| f.is_fresh(now, config.thresholds.facts_max_age_s))
     }
 
     fn queue_depth(&self, config: &Config, now: Timestamp) -> Option<u64> {

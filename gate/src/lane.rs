@@ -64,13 +64,14 @@ pub enum Unknown {
     /// Not there or not readable, with the host's word on it.
     Missing(String),
     Malformed(String),
-    /// Too old to count; its canary state still does for targets of another AZ.
+    /// Too old to count; what it said of the canary still does.
     Stale {
         age_s: i64,
         last: Box<Verdict>,
     },
     Future {
         by_s: i64,
+        last: Box<Verdict>,
     },
 }
 
@@ -96,7 +97,7 @@ impl GatewayState {
             if v.gateway != id {
                 Err(Unknown::Malformed(format!("gateway: the verdict is of `{}`", v.gateway)))
             } else if age_s < -MAX_FUTURE_S {
-                Err(Unknown::Future { by_s: -age_s })
+                Err(Unknown::Future { by_s: -age_s, last: Box::new(v) })
             } else if !v.asleep && age_s > i64::try_from(max_age_s).unwrap_or(i64::MAX) {
                 Err(Unknown::Stale { age_s, last: Box::new(v) })
             } else {
@@ -104,6 +105,15 @@ impl GatewayState {
             }
         });
         Self { id: id.into(), az: az.into(), verdict }
+    }
+
+    /// What the gateway said last, even if it is too old to be believed.
+    fn last_word(&self) -> Option<&Verdict> {
+        match &self.verdict {
+            Ok(v) => Some(v),
+            Err(Unknown::Stale { last, .. } | Unknown::Future { last, .. }) => Some(last),
+            Err(_) => None,
+        }
     }
 }
 
@@ -179,16 +189,18 @@ impl LaneState {
         let mut findings = Vec::new();
         for g in gateways {
             let serves = az.is_none_or(|az| az == g.az);
+            if let Some(v) = g.last_word() {
+                // The lower of what was reviewed and what the gateway says; a
+                // value that was never reviewed is none.
+                if let (Some(reviewed), Some(published)) =
+                    (declared.stable_replicas, v.stable_replicas)
+                {
+                    declared.stable_replicas = Some(reviewed.min(published));
+                }
+                declared.headroom = declared.headroom.min(v.headroom);
+            }
             match &g.verdict {
                 Ok(v) => {
-                    // The lower of what was reviewed and what the gateway says; a
-                    // value that was never reviewed is none.
-                    if let (Some(reviewed), Some(published)) =
-                        (declared.stable_replicas, v.stable_replicas)
-                    {
-                        declared.stable_replicas = Some(reviewed.min(published));
-                    }
-                    declared.headroom = declared.headroom.min(v.headroom);
                     findings.extend(rows_of(v, serves).map(|row| Finding {
                         row,
                         gateway: g.id.clone(),
@@ -201,38 +213,36 @@ impl LaneState {
                     gateway: g.id.clone(),
                     age_s: match unknown {
                         Unknown::Stale { age_s, .. } => Some(*age_s),
-                        Unknown::Future { by_s } => Some(-*by_s),
+                        Unknown::Future { by_s, .. } => Some(-*by_s),
                         _ => None,
                     },
                     reason: match unknown {
                         Unknown::Missing(why) => format!("no state: {why}"),
                         Unknown::Malformed(why) => format!("malformed state: {why}"),
                         Unknown::Stale { age_s, .. } => format!("its state is {age_s} s old"),
-                        Unknown::Future { by_s } => {
+                        Unknown::Future { by_s, .. } => {
                             format!("its state is {by_s} s in the future, check its clock")
                         }
                     },
                 }),
-                // Canary state comes from all gateways, however old.
-                Err(Unknown::Stale { age_s, last }) => {
-                    findings.extend(rows_of(last, false).map(|row| Finding {
-                        row,
-                        gateway: g.id.clone(),
-                        age_s: Some(*age_s),
-                        reason: last.reason.clone(),
+                // Canary state comes from all gateways, whatever their clocks say.
+                Err(_) => {
+                    let last = g.last_word().into_iter();
+                    findings.extend(last.flat_map(|v| {
+                        rows_of(v, false).map(|row| Finding {
+                            row,
+                            gateway: g.id.clone(),
+                            age_s: Some(now.since(v.observed_at)),
+                            reason: v.reason.clone(),
+                        })
                     }));
                 }
-                Err(_) => {}
             }
         }
         if let Some((gateway, reason)) = disagreement(gateways) {
             findings.push(Finding { row: Row::Frozen, gateway, age_s: None, reason });
         }
         Self { declared, findings }
-    }
-
-    pub fn is_unknown(&self) -> bool {
-        self.findings.iter().any(|f| f.row == Row::Unknown)
     }
 
     /// The most the replicas of an `old` object may become, with the finding
@@ -340,7 +350,7 @@ fn rows_of(v: &Verdict, serves: bool) -> impl Iterator<Item = Row> {
 /// Active gateways that name different slices or packs under test: somebody is wrong.
 fn disagreement(gateways: &[GatewayState]) -> Option<(String, String)> {
     let mut active =
-        gateways.iter().filter_map(|g| g.verdict.as_ref().ok()).filter(|v| v.canary_active);
+        gateways.iter().filter_map(GatewayState::last_word).filter(|v| v.canary_active);
     let first = active.next()?;
     active.find_map(|v| {
         let fields = [

@@ -20,7 +20,6 @@ pub struct Decision {
     pub rejections: Vec<Rejection>,
     /// Rules that would, but are switched to warn.
     pub warnings: Vec<Rejection>,
-    unknown: bool,
 }
 
 pub fn decide(
@@ -42,7 +41,6 @@ pub fn decide(
         object: change.object.clone(),
         rejections: of(Enforcement::Enforce),
         warnings: of(Enforcement::Warn),
-        unknown: lane.is_unknown(),
     }
 }
 
@@ -54,7 +52,7 @@ pub fn read_again(decision: &Decision, gateways: &[GatewayState], read: &[String
     let mut questioned: Vec<&GatewayState> = gateways
         .iter()
         .filter(|g| !read.contains(&g.id))
-        .filter(|g| if rejects { decision.unknown && g.verdict.is_err() } else { true })
+        .filter(|g| !rejects || g.verdict.is_err())
         .collect();
     // A few times the minimum: cheaper in code than a sort, and there are 16 at most.
     let observed =

@@ -34,6 +34,8 @@ struct Worker {
     vm: u64,
     /// Bucket of what is being counted now.
     bucket: Option<u64>,
+    /// Length of the buckets, seconds.
+    bucket_s: u64,
     /// Drained but not yet written.
     kept: Vec<Bucket>,
     written_at: Option<Timestamp>,
@@ -142,7 +144,13 @@ impl Stream {
 pub fn start(vm: u64, config: &Config, now: Timestamp) {
     WORKER.with_borrow_mut(|w| {
         w.vm = vm;
-        w.bucket.get_or_insert(config.windows.bucket_at(now));
+        let running = config.windows.bucket_at(now);
+        if w.bucket_s != config.windows.bucket_s() {
+            // Indices of another length mean nothing; the counts are of about now.
+            w.bucket_s = config.windows.bucket_s();
+            w.bucket = Some(running);
+            w.kept.iter_mut().for_each(|b| b.index = running);
+        }
     });
 }
 

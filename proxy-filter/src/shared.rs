@@ -240,6 +240,18 @@ impl State {
         }
     }
 
+    /// Takes another judge's state for its own, with the newer facts of both.
+    /// What was applied and not published is applied anew, conflicts excepted.
+    pub fn adopt(&mut self, judge: Judge, now: Timestamp) {
+        let facts = self.judge.facts.take();
+        self.judge = judge;
+        if let Some(facts) = facts {
+            self.judge.put_facts(facts, now);
+        }
+        self.applied = self.published;
+        self.outcomes.retain(|(n, conflict)| *n <= self.published || conflict.is_some());
+    }
+
     pub fn note_outcome(&mut self, number: u64, outcome: Option<String>) {
         self.applied = number;
         self.outcomes.push((number, outcome));
@@ -252,9 +264,25 @@ pub fn state() -> Option<State> {
     read(STATE).0
 }
 
-/// The state and the number to write it back with.
-pub fn state_to_change() -> (Option<State>, u32) {
-    read(STATE)
+/// The state and the number to write it back with; a new one where there is
+/// none, or one that is another gateway's or of an unknown form. Commands that
+/// were meant for that one are done: an old `end` must not open a new gate.
+pub fn state_to_change(identity: &str, now: Timestamp, recovered: bool) -> (State, u32) {
+    let (bytes, cas) = host::shared_get(STATE);
+    let existed = bytes.is_some();
+    let state = bytes
+        .and_then(|b| serde_json::from_slice::<State>(&b).ok())
+        .filter(|s| s.identity == identity);
+    let state = state.unwrap_or_else(|| {
+        let mut state = State::new(identity.to_owned(), now, recovered);
+        if existed {
+            let (queue, _) = read::<Commands>(COMMANDS);
+            state.applied = queue.map_or(0, |q| q.last);
+            state.published = state.applied;
+        }
+        state
+    });
+    (state, cas)
 }
 
 /// Writes the state unless somebody did since it was read: the lease moved
@@ -333,4 +361,25 @@ pub fn put_facts(facts: &Facts, now: Timestamp) -> bool {
 
 pub fn facts() -> Option<Facts> {
     read(FACTS).0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What was published stays done, what was refused stays refused, and the
+    /// rest is applied anew on the state that was found.
+    #[test]
+    fn adopting_a_state_applies_anew_what_was_not_published() {
+        let now = Timestamp::from_secs(1_795_510_800);
+        let mut state = State::new("builds/lane/gw".to_owned(), now, true);
+        state.note_outcome(1, None);
+        state.published = 1;
+        state.note_outcome(2, Some("no canary is active".to_owned()));
+        state.note_outcome(3, None);
+        state.adopt(Judge::unknown(now), now);
+        assert_eq!(state.applied, 1);
+        let kept: Vec<u64> = state.outcomes.iter().map(|o| o.0).collect();
+        assert_eq!(kept, [1, 2], "3 is applied anew, 2 is not");
+    }
 }

@@ -156,6 +156,11 @@ fn a_gateway_of_another_az_speaks_for_the_canary_only() {
         |id: &str, v: Result<Verdict, Unknown>| v.map(|v| Verdict { gateway: id.into(), ..v });
     let a = of("gw-a1", "a", verdict(|_| {}));
     let cases = [
+        // Its clock is wrong, and still it said that a canary is active.
+        (
+            named("gw-b1", active().map(|v| Verdict { observed_at: NOW.plus_secs(31), ..v })),
+            Some(6),
+        ),
         (named("gw-b1", red()), None),
         (missing(), None),
         (named("gw-b1", aged(900)), None),

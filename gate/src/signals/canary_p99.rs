@@ -38,7 +38,9 @@ pub fn evaluate(
 
     let pass_start = if fails.is_some() { end } else { horizons.pass_start() };
     let longest = end.saturating_sub(t::KEPT_BUCKETS).max(pass_start);
-    let comparable = enough(&window.sum(Slice::Stable, longest, end));
+    // What failed is not cleared by a baseline that went away.
+    let comparable =
+        horizons.failed_at.is_some() || enough(&window.sum(Slice::Stable, longest, end));
     let passes_from = look_backs(end, pass_start).find(|&from| {
         let canary = window.sum(Slice::Canary, from, end);
         let stable = window.sum(Slice::Stable, from, end);
@@ -121,8 +123,8 @@ fn over_limit(window: &Window, end: u64, start: u64, limits: &Thresholds) -> Opt
     ))
 }
 
-/// `stable` is `None` where no look-back has samples enough to compare with;
-/// the limit alone decides then.
+/// `stable` is `None` where no look-back has samples enough to compare with and
+/// nothing failed yet; the limit alone decides then.
 fn passes(canary: &Counts, stable: Option<&Counts>, limits: &Thresholds) -> bool {
     let Some(point) = canary.latencies.quantile(t::P99) else {
         return false;
@@ -177,6 +179,22 @@ mod tests {
         let reading = judge(&window(buckets, n, canary, stable), buckets);
         assert_eq!(reading.fails.is_some(), fails, "{reading:?}");
         assert_eq!(reading.passes_from.is_some(), passes, "{reading:?}");
+    }
+
+    #[test]
+    fn a_baseline_that_went_away_clears_no_failure() {
+        let w = window(10, 300, 150, 100);
+        let mut later = w.clone();
+        for index in 10..16 {
+            let mut b = Bucket { index, ..Bucket::default() };
+            (0..300).for_each(|_| b.canary.latencies.record(150_000));
+            later.add(&b);
+        }
+        let failed = Horizons { failed_at: Some(10), ..Horizons::new(0) };
+        assert_eq!(evaluate(&later, 16, &failed, &Thresholds::default()).passes_from, None);
+        // Without a failure the limit decides where there is nothing to compare with.
+        let fresh = Horizons::new(10);
+        assert_eq!(evaluate(&later, 16, &fresh, &Thresholds::default()).passes_from, Some(11));
     }
 
     #[test]

@@ -270,6 +270,22 @@ impl Proxy {
         Ok(())
     }
 
+    /// Pushes another configuration for every plugin: new VMs beside the old
+    /// ones' shared data, which stays.
+    ///
+    /// # Errors
+    /// As [`Proxy::start`].
+    pub fn push(&mut self, change: impl Fn(&mut Value)) -> Result<()> {
+        self.plugins.iter_mut().for_each(|p| change(&mut p.configuration));
+        self.vms.clear();
+        for worker in 0..self.workers {
+            for plugin in 0..self.plugins.len() {
+                self.load(worker, plugin)?;
+            }
+        }
+        Ok(())
+    }
+
     fn drop_shared_without_vms(&mut self) {
         if self.vms.is_empty() {
             self.shared.lock().unwrap_or_else(PoisonError::into_inner).clear();

@@ -53,10 +53,7 @@ impl Holder {
         };
         let identity =
             format!("{}/{}/{}", config.lane.namespace, config.lane.name, config.gateway.id);
-        let (state, cas) = shared::state_to_change();
-        let mut state = state
-            .filter(|s| s.identity == identity)
-            .unwrap_or_else(|| State::new(identity, now, config.publish.is_none()));
+        let (mut state, cas) = shared::state_to_change(&identity, now, config.publish.is_none());
         if state.recovered {
             apply_commands(&mut state, config, now);
         }
@@ -193,26 +190,23 @@ impl Holder {
         self.succeeded();
         shared::update_state(|state| {
             let ours = state.judge.epoch;
-            if state.recovered && state.last_verdict.is_some() {
-                // Somebody else wrote after this process spoke. A higher epoch is
-                // a newer process, and it alone speaks from now on.
-                state.superseded |= theirs > ours;
-            } else if let Some(judge) = &judge {
-                // Nothing was said yet, so what is there is the later word:
-                // commands that were applied to an older one are applied anew.
-                let facts = state.judge.facts.take();
-                let recovered_before = state.recovered;
-                state.judge = judge.clone();
-                if recovered_before {
-                    state.judge.epoch = state.judge.epoch.max(ours);
+            if !state.recovered {
+                if let Some(judge) = &judge {
+                    state.adopt(judge.clone(), now);
                 }
-                if let Some(facts) = facts {
-                    state.judge.put_facts(facts, now);
+            } else if theirs > ours {
+                // A newer process: it alone speaks from now on.
+                state.superseded = true;
+            } else if theirs < ours && state.last_verdict.is_none() {
+                // An older process wrote after this one read, and this one has
+                // said nothing yet: that is the later word.
+                if let Some(mut judge) = judge.clone() {
+                    judge.epoch = ours;
+                    state.adopt(judge, now);
                 }
-                state.applied = state.published;
-                let published = state.published;
-                state.outcomes.retain(|(n, _)| *n <= published);
             }
+            // Else it is this process' own write, whose reply was lost, or an
+            // older process spoke after this one: only the version is taken.
             state.resource_version.clone_from(&version);
             state.recovered = true;
         });
@@ -267,6 +261,11 @@ impl Holder {
 fn apply_commands(state: &mut State, config: &Config, now: Timestamp) {
     let judge_config = config.judge_config();
     for (number, command) in shared::commands_after(state.applied) {
+        if state.outcomes.iter().any(|(n, _)| *n == number) {
+            // Its caller was told of a conflict; it must not take effect later.
+            state.applied = number;
+            continue;
+        }
         let outcome = state.judge.command(&command, &judge_config, now);
         host::log(
             Level::Info,
