@@ -5,18 +5,20 @@
 //! adds a test; `BLESS=1 make test` writes the answers that the policy gives.
 
 use gate::rule::Rule;
+use gate::time::Timestamp;
 use harness::clock::Clock;
 use harness::cluster::{Cluster, Fault};
 use harness::policy_host::PolicyHost;
 use serde_json::{json, Value};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
 use tests::root;
 use tests::simulation::modules;
 
 const ANSWER: &str = "\nanswer:\n";
 
-pub fn cases() -> Vec<PathBuf> {
+fn cases() -> Vec<PathBuf> {
     let mut files = Vec::new();
     for rule in Rule::ALL {
         let folder = root("tests/admission").join(rule.name());
@@ -26,8 +28,7 @@ pub fn cases() -> Vec<PathBuf> {
     files
 }
 
-pub fn host(case: &Value) -> (PolicyHost, Arc<Mutex<Cluster>>) {
-    let now = gate::time::Timestamp::parse(case["now"].as_str().unwrap()).unwrap();
+fn cluster_of(case: &Value) -> Cluster {
     let mut cluster = Cluster::default();
     for object in case["state"].as_array().into_iter().flatten() {
         cluster.put(object.clone());
@@ -39,14 +40,35 @@ pub fn host(case: &Value) -> (PolicyHost, Arc<Mutex<Cluster>>) {
         Some("timeout") => Fault::Timeout,
         Some(other) => panic!("unknown fault {other}"),
     };
-    let cluster = Arc::new(Mutex::new(cluster));
-    (PolicyHost::start(&modules().policy, Clock::at(now), Arc::clone(&cluster)).unwrap(), cluster)
+    cluster
+}
+
+fn host(case: &Value) -> PolicyHost {
+    let now = Timestamp::parse(case["now"].as_str().unwrap()).unwrap();
+    let cluster = Arc::new(Mutex::new(cluster_of(case)));
+    PolicyHost::start(&modules().policy, Clock::at(now), cluster).unwrap()
+}
+
+/// The case with every verdict as old now as it was then.
+fn observed_relative_to_now(case: &Value) -> Value {
+    let then = Timestamp::parse(case["now"].as_str().unwrap()).unwrap();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let mut case = case.clone();
+    for object in case["state"].as_array_mut().into_iter().flatten() {
+        let text = object["data"]["verdict"].as_str().unwrap_or_default();
+        // A malformed verdict has no time to move.
+        let Ok(mut verdict) = serde_json::from_str::<Value>(text) else { continue };
+        let observed = Timestamp::parse(verdict["observed_at"].as_str().unwrap()).unwrap();
+        let moved = since.as_millis() as i64 + observed.millis() - then.millis();
+        verdict["observed_at"] = Timestamp::from_millis(moved).to_string().into();
+        object["data"]["verdict"] = verdict.to_string().into();
+    }
+    case
 }
 
 fn answer(case: &Value) -> Value {
     let payload = json!({ "settings": case["settings"], "request": case["request"] });
-    let (host, _) = host(case);
-    let bytes = host.call("validate", payload.to_string().as_bytes()).unwrap();
+    let bytes = host(case).call("validate", payload.to_string().as_bytes()).unwrap();
     serde_json::from_slice(&bytes).unwrap()
 }
 
@@ -124,30 +146,21 @@ fn names_say_what_the_answers_are() {
 fn kubewardens_engine_answers_alike() {
     use wasmtime_provider::WasmtimeEngineProviderBuilder;
     let bytes = std::fs::read(root("dist/policy.wasm")).unwrap();
-    let real_now = {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        gate::time::Timestamp::from_millis(since.as_millis() as i64)
-    };
     for path in cases() {
-        let (text, case) = load(&path);
-        // On that engine it is really now, so the state is moved to now.
-        let then = gate::time::Timestamp::parse(case["now"].as_str().unwrap()).unwrap();
-        let observed =
-            |s: i64| gate::time::Timestamp::from_millis(then.millis() + s * 1000).to_string();
-        if !text.contains(&observed(-4)) && text.contains("observed_at") {
-            continue;
-        }
-        let moved = gate::time::Timestamp::from_millis(real_now.millis() - 4_000).to_string();
-        let case: Value = serde_yaml_ng::from_str(&text.replace(&observed(-4), &moved)).unwrap();
-        let (_, cluster) = host(&case);
+        let (_, case) = load(&path);
+        let cluster = Arc::new(Mutex::new(Cluster::default()));
+        let shared = Arc::clone(&cluster);
         let engine = WasmtimeEngineProviderBuilder::new().module_bytes(&bytes).build().unwrap();
         let wapc = wapc::WapcHost::new(
             Box::new(engine),
             Some(Box::new(move |_, _, _, operation, payload| {
-                cluster.lock().unwrap().lookup(operation, payload).map_err(Into::into)
+                shared.lock().unwrap().lookup(operation, payload).map_err(Into::into)
             })),
         )
         .unwrap();
+        // On that engine it is really now, so what was observed moves to now:
+        // last, since a boundary is a second wide.
+        *cluster.lock().unwrap() = cluster_of(&observed_relative_to_now(&case));
         let payload = json!({ "settings": case["settings"], "request": case["request"] });
         let got: Value =
             serde_json::from_slice(&wapc.call("validate", payload.to_string().as_bytes()).unwrap())

@@ -8,7 +8,6 @@
 //! format's version; a reader skips and counts versions it does not know.
 
 use crate::document::Latency;
-use crate::time::Timestamp;
 use crate::window::Window;
 use serde::{Deserialize, Serialize};
 
@@ -40,10 +39,6 @@ pub enum SlotError {
 }
 
 impl Slot {
-    pub fn seen_at(&self) -> Timestamp {
-        Timestamp::from_millis(self.seen_at_ms)
-    }
-
     /// # Errors
     /// Never for a value of this type; the codec's word if it does.
     pub fn encode(&self) -> Result<Vec<u8>, SlotError> {

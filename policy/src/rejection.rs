@@ -42,7 +42,7 @@ impl Rejection {
     }
 
     fn edit(&self) -> String {
-        let Lift { field, old, new, note, kind } = &self.lift;
+        let Lift { field, old, new, note, kind, .. } = &self.lift;
         let numbers = match (old, *new) {
             (Some(old), new) if new != i64::MAX => format!("{field} {old} -> {new}"),
             (None, new) if new != i64::MAX => format!("{field} {new} on a new object"),
@@ -58,7 +58,7 @@ impl Rejection {
 
     /// A number where the field is one; a pause or a flag has none to offer.
     fn allowed_text(&self) -> String {
-        if self.lift.is_number() {
+        if self.lift.is_number {
             self.allowed.to_string()
         } else {
             "its old value".to_owned()
@@ -66,7 +66,7 @@ impl Rejection {
     }
 
     fn keep(&self) -> String {
-        if self.lift.is_number() {
+        if self.lift.is_number {
             format!("keep {} at {}", self.lift.field, self.allowed)
         } else {
             format!("leave {} as it is", self.lift.field)

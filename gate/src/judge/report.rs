@@ -15,7 +15,7 @@ use crate::verdict::{self, Verdict};
 use crate::window::{Counts, Window};
 
 impl Judge {
-    /// The merged document at `now`. `fills` completes [`Observer`] with what the shell counts.
+    /// The merged document at `now`. `observer` is what the shell counts.
     pub fn document(
         &self,
         window: &Window,

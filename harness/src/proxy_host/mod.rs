@@ -228,11 +228,6 @@ impl Proxy {
             .collect()
     }
 
-    /// Log lines of all VMs.
-    pub fn logs(&self) -> Vec<String> {
-        self.vms.values().flat_map(|vm| vm.log().to_vec()).collect()
-    }
-
     /// Host calls of one plugin's VM on one worker, by function, since the last reset.
     pub fn calls(&self, worker: usize, plugin: usize) -> BTreeMap<&'static str, u64> {
         let key = self.key(worker, plugin);

@@ -84,6 +84,7 @@ pub fn create(name: &str, target: &Target, new: ScaledObject, retargeted: bool) 
         old: None,
         new: replicas.ceiling(),
         kind: LiftKind::Ceiling,
+        is_number: true,
         note: None,
     }];
     let others = of_numbers(&ReplicaSpec::default(), &replicas);
@@ -140,6 +141,7 @@ fn of_numbers(old: &ReplicaSpec, new: &ReplicaSpec) -> Vec<Lift> {
             old: Some(r.old),
             new: r.new,
             kind: if r.level == Level::Ceiling { LiftKind::Ceiling } else { LiftKind::Bypass },
+            is_number: !matches!(r.level, Level::Release | Level::ForceActivation),
             note: match r.level {
                 Level::Ceiling if new.max.is_none() => Some(format!(
                     "was removed, and absent means KEDA's default of {}",
@@ -158,11 +160,11 @@ fn of_numbers(old: &ReplicaSpec, new: &ReplicaSpec) -> Vec<Lift> {
 }
 
 fn bypass(field: &str, old: Option<i64>, new: i64) -> Lift {
-    Lift { field: field.to_owned(), old, new, kind: LiftKind::Bypass, note: None }
+    Lift { field: field.to_owned(), old, new, kind: LiftKind::Bypass, is_number: true, note: None }
 }
 
 fn unbounded(field: &str, note: &str) -> Lift {
-    Lift { note: Some(note.to_owned()), ..bypass(field, None, i64::MAX) }
+    Lift { is_number: false, note: Some(note.to_owned()), ..bypass(field, None, i64::MAX) }
 }
 
 fn faster(field: &str, note: &str) -> Lift {

@@ -25,17 +25,10 @@ pub struct Lift {
     pub new: i64,
     /// The declared maximum itself, or another way to a height.
     pub kind: LiftKind,
+    /// A replica number, which can be lowered to what is allowed; not a flag or a reference.
+    pub is_number: bool,
     /// What the message says instead of numbers.
     pub note: Option<String>,
-}
-
-impl Lift {
-    /// Whether the field is a replica number that can be lowered to what is allowed.
-    pub fn is_number(&self) -> bool {
-        self.new != i64::MAX && self.field.ends_with("Count")
-            || self.field.ends_with("replicas")
-            || self.field.contains("paused-replicas")
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
