@@ -1,4 +1,4 @@
-//! How high a ScaledObject lets its target go.
+//! How high an autoscaler lets its target go.
 //!
 //! A cap is not the number in `maxReplicaCount`: absent it is KEDA's 100, the
 //! HPA jumps to `minReplicaCount` ignoring its behaviour, an idle count that
@@ -19,7 +19,7 @@ pub const DEFAULT_MAX_REPLICAS: i64 = 100;
 /// KEDA's default for an absent `minReplicaCount`.
 pub const DEFAULT_MIN_REPLICAS: i64 = 0;
 
-/// The replica numbers of one ScaledObject; absent numbers as the object has them.
+/// The replica numbers of one ScaledObject, ScaledJob or HPA; absent numbers as the object has them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReplicaSpec {
     pub max: Option<i64>,
@@ -33,6 +33,8 @@ pub struct ReplicaSpec {
     pub paused_scale_out: bool,
     /// `autoscaling.keda.sh/force-activation`.
     pub force_activation: bool,
+    /// HPA behaviour `scaleUp.selectPolicy: Disabled`.
+    pub scale_up_disabled: bool,
 }
 
 /// The value of the annotation.
@@ -58,8 +60,16 @@ impl ReplicaSpec {
         self.idle.unwrap_or_else(|| self.floor())
     }
 
-    fn held(&self) -> bool {
-        self.paused || self.paused_scale_out || self.paused_replicas.is_some()
+    /// How much holds the target: everything (no HPA at all), scale-out and
+    /// activation, the HPA's scale-up alone, nothing.
+    fn hold(&self) -> u8 {
+        if self.paused || self.paused_replicas.is_some() {
+            3
+        } else if self.paused_scale_out {
+            2
+        } else {
+            u8::from(self.scale_up_disabled)
+        }
     }
 }
 
@@ -125,7 +135,8 @@ pub fn raises(old: &ReplicaSpec, new: &ReplicaSpec) -> Vec<Raise> {
             None => {}
         }
     }
-    if released(old, new) {
+    // A wider pause may replace a narrower one.
+    if new.hold() < old.hold() {
         let held_at = match old.paused_replicas {
             Some(PausedReplicas::At(n)) => n,
             _ => old.floor().min(new.ceiling().saturating_sub(1)),
@@ -136,18 +147,6 @@ pub fn raises(old: &ReplicaSpec, new: &ReplicaSpec) -> Vec<Raise> {
         push(Level::ForceActivation, old.rest().min(0), new.floor().max(1));
     }
     found
-}
-
-/// Whether some pause of the old object is gone in the new one. A wider pause
-/// may replace a narrower one.
-fn released(old: &ReplicaSpec, new: &ReplicaSpec) -> bool {
-    if !old.held() {
-        return false;
-    }
-    let still = new.paused
-        || new.paused_replicas.is_some()
-        || (new.paused_scale_out && !old.paused && old.paused_replicas.is_none());
-    !still
 }
 
 #[cfg(test)]
@@ -179,6 +178,10 @@ mod tests {
     #[case::release_of_scale_out(ReplicaSpec { paused_scale_out: true, ..spec(6) }, spec(6), &[(Level::Release, 1, 6)])]
     #[case::pause_instead_of_scale_out(ReplicaSpec { paused_scale_out: true, ..spec(6) }, ReplicaSpec { paused: true, ..spec(6) }, &[])]
     #[case::scale_out_instead_of_pause(ReplicaSpec { paused: true, ..spec(6) }, ReplicaSpec { paused_scale_out: true, ..spec(6) }, &[(Level::Release, 1, 6)])]
+    #[case::release_of_the_hpa(ReplicaSpec { scale_up_disabled: true, ..spec(6) }, spec(6), &[(Level::Release, 1, 6)])]
+    #[case::disabled_instead_of_scale_out(ReplicaSpec { paused_scale_out: true, ..spec(6) }, ReplicaSpec { scale_up_disabled: true, ..spec(6) }, &[(Level::Release, 1, 6)])]
+    #[case::scale_out_instead_of_disabled(ReplicaSpec { scale_up_disabled: true, ..spec(6) }, ReplicaSpec { paused_scale_out: true, ..spec(6) }, &[])]
+    #[case::disabled_added(spec(6), ReplicaSpec { scale_up_disabled: true, ..spec(6) }, &[])]
     #[case::pause_added(spec(6), ReplicaSpec { paused: true, ..spec(6) }, &[])]
     #[case::force_activation(spec(6), ReplicaSpec { force_activation: true, ..spec(6) }, &[(Level::ForceActivation, 0, 1)])]
     fn levels(
@@ -197,8 +200,9 @@ mod tests {
             1 => (-2i64..120).prop_map(|n| Some(PausedReplicas::At(n))),
             1 => Just(Some(PausedReplicas::Unparseable)),
         ];
-        (n(), n(), n(), paused, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-            |(max, min, idle, paused_replicas, paused, paused_scale_out, force_activation)| {
+        (n(), n(), n(), paused, any::<[bool; 4]>()).prop_map(
+            |(max, min, idle, paused_replicas, flags)| {
+                let [paused, paused_scale_out, force_activation, scale_up_disabled] = flags;
                 ReplicaSpec {
                     max,
                     min,
@@ -207,6 +211,7 @@ mod tests {
                     paused,
                     paused_scale_out,
                     force_activation,
+                    scale_up_disabled,
                 }
             },
         )

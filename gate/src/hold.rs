@@ -29,7 +29,7 @@ impl Cause {
         }
     }
 
-    fn parse(name: &str) -> Option<Self> {
+    pub fn parse(name: &str) -> Option<Self> {
         Signal::ALL
             .iter()
             .copied()

@@ -17,46 +17,7 @@ use crate::slice::Slice;
 use crate::threshold::MAX_FUTURE_S;
 use crate::time::Timestamp;
 use crate::verdict::Verdict;
-use serde::{Deserialize, Serialize};
-
-crate::named_enum! {
-    /// Kinds that a lane can scale.
-    pub enum TargetKind {
-        Deployment = "Deployment",
-        StatefulSet = "StatefulSet",
-        Rollout = "Rollout",
-        ScaledJob = "ScaledJob",
-    }
-}
-
-impl TargetKind {
-    /// API group of the kind, without version.
-    pub fn group(self) -> &'static str {
-        match self {
-            TargetKind::Deployment | TargetKind::StatefulSet => "apps",
-            TargetKind::Rollout => "argoproj.io",
-            TargetKind::ScaledJob => "keda.sh",
-        }
-    }
-}
-
-/// One scale target of a lane, as written in the policy's settings and in the
-/// plugin configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Target {
-    pub kind: TargetKind,
-    pub name: String,
-    pub slice: Slice,
-    #[serde(rename = "scaledObject", default, skip_serializing_if = "Option::is_none")]
-    pub scaled_object: Option<String>,
-    /// Only where a target serves one AZ slice.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub az: Option<String>,
-    /// A custom HPA name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hpa: Option<String>,
-}
+use std::fmt;
 
 /// Why a gateway's state is not known.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,6 +34,19 @@ pub enum Unknown {
         by_s: i64,
         last: Box<Verdict>,
     },
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Unknown::Missing(why) => write!(f, "no state: {why}"),
+            Unknown::Malformed(why) => write!(f, "malformed state: {why}"),
+            Unknown::Stale { age_s, .. } => write!(f, "its state is {age_s} s old"),
+            Unknown::Future { by_s, .. } => {
+                write!(f, "its state is {by_s} s in the future, check its clock")
+            }
+        }
+    }
 }
 
 /// What was read of one gateway.
@@ -117,6 +91,16 @@ impl GatewayState {
     }
 }
 
+crate::named_enum! {
+    /// What `*/scale` may do while a gateway's state is not known.
+    #[derive(Default)]
+    pub enum WhenStale {
+        #[default]
+        Freeze = "freeze",
+        Cap = "cap",
+    }
+}
+
 /// What the settings declare of a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Declared {
@@ -125,6 +109,16 @@ pub struct Declared {
     /// Stable may rise to this in every state.
     pub min_stable: u32,
     pub has_canary_target: bool,
+    pub when_stale: WhenStale,
+}
+
+/// The two columns of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Column {
+    /// What an autoscaler may go up to: ScaledObject, ScaledJob, HPA.
+    Ceiling,
+    /// What runs: `*/scale`, `spec.replicas`.
+    Scale,
 }
 
 /// A row of the table that limits something; a lane in no row is idle and free.
@@ -160,21 +154,37 @@ pub enum Limit {
     UpTo(u32),
 }
 
-/// Why the lane is in a row: one gateway's word.
+/// Why the lane is in a row: the first gateway's word.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
     pub row: Row,
     pub gateway: String,
+    /// How many gateways more say the same.
+    pub others: usize,
     /// Seconds since the gateway's verdict was observed.
     pub age_s: Option<i64>,
     pub reason: String,
+}
+
+/// What the canary under test runs and where, by the active gateways' word.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UnderTest {
+    /// The AZ slice under test; `None` where the canary is not bound to one.
+    pub az: Option<String>,
+    pub skill_hash: Option<String>,
+    pub stable_skill_hash: Option<String>,
 }
 
 /// A lane, seen for one target.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LaneState {
     declared: Declared,
-    pub findings: Vec<Finding>,
+    /// One a row, in the order of the gateways that say so.
+    findings: Vec<Finding>,
+    /// Empty where active gateways disagree, or none is active.
+    pub under_test: UnderTest,
+    /// A gateway in maintenance.
+    pub maintenance: Option<String>,
 }
 
 impl LaneState {
@@ -185,73 +195,108 @@ impl LaneState {
         declared: Declared,
         now: Timestamp,
     ) -> Self {
-        let mut declared = declared;
-        let mut findings = Vec::new();
+        let mut lane = Self {
+            declared,
+            findings: Vec::new(),
+            under_test: UnderTest::default(),
+            maintenance: None,
+        };
         for g in gateways {
             let serves = az.is_none_or(|az| az == g.az);
             if let Some(v) = g.last_word() {
-                // The lower of what was reviewed and what the gateway says; a
-                // value that was never reviewed is none.
-                if let (Some(reviewed), Some(published)) =
-                    (declared.stable_replicas, v.stable_replicas)
-                {
-                    declared.stable_replicas = Some(reviewed.min(published));
+                lane.lower_to(v);
+                if v.maintenance && lane.maintenance.is_none() {
+                    lane.maintenance = Some(g.id.clone());
                 }
-                declared.headroom = declared.headroom.min(v.headroom);
             }
             match &g.verdict {
-                Ok(v) => {
-                    findings.extend(rows_of(v, serves).map(|row| Finding {
-                        row,
-                        gateway: g.id.clone(),
-                        age_s: Some(now.since(v.observed_at)),
-                        reason: v.reason.clone(),
-                    }));
-                }
-                Err(unknown) if serves => findings.push(Finding {
-                    row: Row::Unknown,
-                    gateway: g.id.clone(),
-                    age_s: match unknown {
+                Ok(v) => lane.find_all(g, v, serves, now),
+                Err(unknown) if serves => lane.find(Row::Unknown, &g.id, || {
+                    let age_s = match unknown {
                         Unknown::Stale { age_s, .. } => Some(*age_s),
                         Unknown::Future { by_s, .. } => Some(-*by_s),
                         _ => None,
-                    },
-                    reason: match unknown {
-                        Unknown::Missing(why) => format!("no state: {why}"),
-                        Unknown::Malformed(why) => format!("malformed state: {why}"),
-                        Unknown::Stale { age_s, .. } => format!("its state is {age_s} s old"),
-                        Unknown::Future { by_s, .. } => {
-                            format!("its state is {by_s} s in the future, check its clock")
-                        }
-                    },
+                    };
+                    (age_s, unknown.to_string())
                 }),
                 // Canary state comes from all gateways, whatever their clocks say.
                 Err(_) => {
-                    let last = g.last_word().into_iter();
-                    findings.extend(last.flat_map(|v| {
-                        rows_of(v, false).map(|row| Finding {
-                            row,
-                            gateway: g.id.clone(),
-                            age_s: Some(now.since(v.observed_at)),
-                            reason: v.reason.clone(),
-                        })
-                    }));
+                    if let Some(v) = g.last_word() {
+                        lane.find_all(g, v, false, now);
+                    }
                 }
             }
         }
-        if let Some((gateway, reason)) = disagreement(gateways) {
-            findings.push(Finding { row: Row::Frozen, gateway, age_s: None, reason });
+        let mut active =
+            gateways.iter().filter_map(GatewayState::last_word).filter(|v| v.canary_active);
+        if let Some(first) = active.next() {
+            match active.find_map(|v| disagreement(first, v).map(|reason| (v, reason))) {
+                Some((v, reason)) => lane.find(Row::Frozen, &v.gateway, || (None, reason)),
+                None => {
+                    lane.under_test = UnderTest {
+                        az: first.az_under_test.clone(),
+                        skill_hash: first.skill_hash.clone(),
+                        stable_skill_hash: first.stable_skill_hash.clone(),
+                    }
+                }
+            }
         }
-        Self { declared, findings }
+        lane
     }
 
-    /// The most the replicas of an `old` object may become, with the finding
-    /// that says so; `None` where nothing limits. `old` is absent on CREATE.
-    pub fn allowed(&self, slice: Slice, old: Option<i64>) -> Option<(i64, &Finding)> {
-        self.findings
-            .iter()
-            .map(|f| (self.limit(f.row, slice, old), f))
-            .min_by_key(|(allowed, _)| *allowed)
+    /// The lower of what was reviewed and what a gateway says; a value that
+    /// was never reviewed is none.
+    fn lower_to(&mut self, v: &Verdict) {
+        let declared = &mut self.declared;
+        if let (Some(reviewed), Some(published)) = (declared.stable_replicas, v.stable_replicas) {
+            declared.stable_replicas = Some(reviewed.min(published));
+        }
+        declared.headroom = declared.headroom.min(v.headroom);
+    }
+
+    fn find_all(&mut self, g: &GatewayState, v: &Verdict, serves: bool, now: Timestamp) {
+        for row in rows_of(v, serves) {
+            self.find(row, &g.id, || (Some(now.since(v.observed_at)), v.reason.clone()));
+        }
+    }
+
+    /// A thousand gateways may say the same: one is named, the others are counted.
+    fn find(
+        &mut self,
+        row: Row,
+        gateway: &str,
+        age_and_reason: impl FnOnce() -> (Option<i64>, String),
+    ) {
+        match self.findings.iter_mut().find(|f| f.row == row) {
+            Some(finding) => finding.others += 1,
+            None => {
+                let (age_s, reason) = age_and_reason();
+                self.findings.push(Finding {
+                    row,
+                    gateway: gateway.to_owned(),
+                    others: 0,
+                    age_s,
+                    reason,
+                });
+            }
+        }
+    }
+
+    /// The finding that locks skill packs and promotions: a canary is active,
+    /// or whether one is, is not known.
+    pub fn lock(&self) -> Option<&Finding> {
+        let of = |row| self.findings.iter().find(|f| f.row == row);
+        of(Row::CanaryActive).or_else(|| of(Row::Unknown))
+    }
+
+    pub fn canary_active(&self) -> Option<&Finding> {
+        self.findings.iter().find(|f| f.row == Row::CanaryActive)
+    }
+
+    /// The most the replicas of an `old` object may become; `None` where
+    /// nothing limits. `old` is absent on CREATE.
+    pub fn allowed(&self, slice: Slice, column: Column, old: Option<i64>) -> Option<i64> {
+        self.findings.iter().map(|f| self.limit(f.row, slice, column, old)).min()
     }
 
     /// The first finding, in the order of rows, that refuses a rise to `new`,
@@ -260,21 +305,22 @@ impl LaneState {
     pub fn refusal(
         &self,
         slice: Slice,
+        column: Column,
         old: Option<i64>,
         new: i64,
         rules: impl Fn(Rule) -> bool,
     ) -> Option<(i64, &Finding)> {
-        let (lowest, _) = self.allowed(slice, old)?;
+        let lowest = self.allowed(slice, column, old)?;
         self.findings
             .iter()
-            .filter(|f| rules(f.row.rule()) && new > self.limit(f.row, slice, old))
+            .filter(|f| rules(f.row.rule()) && new > self.limit(f.row, slice, column, old))
             .min_by_key(|f| f.row)
             .map(|f| (lowest, f))
     }
 
-    fn limit(&self, row: Row, slice: Slice, old: Option<i64>) -> i64 {
+    fn limit(&self, row: Row, slice: Slice, column: Column, old: Option<i64>) -> i64 {
         let limit = match old {
-            Some(old) => match table(row, slice, &self.declared) {
+            Some(old) => match table(row, slice, column, &self.declared) {
                 Limit::NotAboveOld => old,
                 Limit::UpTo(n) => old.max(i64::from(n)),
             },
@@ -289,7 +335,7 @@ impl LaneState {
 }
 
 /// The table, row by row: how far an existing object's number may rise.
-pub fn table(row: Row, slice: Slice, d: &Declared) -> Limit {
+pub fn table(row: Row, slice: Slice, column: Column, d: &Declared) -> Limit {
     use Limit::{NotAboveOld, UpTo};
     let Some(stable) = d.stable_replicas else {
         // No stable value is declared: no raise at all.
@@ -297,6 +343,9 @@ pub fn table(row: Row, slice: Slice, d: &Declared) -> Limit {
     };
     match (row, slice) {
         (Row::Red, _) => NotAboveOld,
+        (Row::Unknown, _) if column == Column::Scale && d.when_stale == WhenStale::Cap => {
+            UpTo(created(row, slice, d))
+        }
         (Row::Unknown | Row::Frozen, _) => NotAboveOld,
         (Row::FrozenByYellow2tb, Slice::Stable) => UpTo(stable),
         (Row::FrozenByYellow2tb, Slice::Canary) => NotAboveOld,
@@ -347,27 +396,21 @@ fn rows_of(v: &Verdict, serves: bool) -> impl Iterator<Item = Row> {
     .flatten()
 }
 
-/// Active gateways that name different slices or packs under test: somebody is wrong.
-fn disagreement(gateways: &[GatewayState]) -> Option<(String, String)> {
-    let mut active =
-        gateways.iter().filter_map(GatewayState::last_word).filter(|v| v.canary_active);
-    let first = active.next()?;
-    active.find_map(|v| {
-        let fields = [
-            ("az_under_test", &first.az_under_test, &v.az_under_test),
-            ("skill_hash", &first.skill_hash, &v.skill_hash),
-            ("stable_skill_hash", &first.stable_skill_hash, &v.stable_skill_hash),
-        ];
-        fields.into_iter().find(|(_, a, b)| a != b).map(|(key, a, b)| {
-            let text = |t: &Option<String>| t.clone().unwrap_or_else(|| "absent".to_owned());
-            let reason = format!(
-                "its {key} is {}, that of {} is {}: send the same begin to all gateways",
-                text(b),
-                first.gateway,
-                text(a),
-            );
-            (v.gateway.clone(), reason)
-        })
+/// Two active gateways that name different slices or packs under test: somebody is wrong.
+fn disagreement(first: &Verdict, v: &Verdict) -> Option<String> {
+    let fields = [
+        ("az_under_test", &first.az_under_test, &v.az_under_test),
+        ("skill_hash", &first.skill_hash, &v.skill_hash),
+        ("stable_skill_hash", &first.stable_skill_hash, &v.stable_skill_hash),
+    ];
+    fields.into_iter().find(|(_, a, b)| a != b).map(|(key, a, b)| {
+        let text = |t: &Option<String>| t.clone().unwrap_or_else(|| "absent".to_owned());
+        format!(
+            "its {key} is {}, that of {} is {}: send the same begin to all gateways",
+            text(b),
+            first.gateway,
+            text(a),
+        )
     })
 }
 

@@ -14,6 +14,7 @@
 
 pub mod parse;
 pub mod names;
+pub mod fields;
 pub mod time;
 pub mod threshold;
 pub mod slice;
@@ -32,4 +33,6 @@ pub mod verdict;
 pub mod judge;
 pub mod rule;
 pub mod ceiling;
+pub mod target;
 pub mod lane;
+pub mod break_glass;

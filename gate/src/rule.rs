@@ -10,5 +10,12 @@ crate::named_enum! {
         CapFrozen = "cap-frozen",
         CanaryCap = "canary-cap",
         CeilingBypass = "ceiling-bypass",
+        ScaleTarget = "scale-target",
+        QueueTrigger = "queue-trigger",
+        Cooldown = "cooldown",
+        ReplicaFloor = "replica-floor",
+        SkillLock = "skill-lock",
+        PromotionFreeze = "promotion-freeze",
+        StateOwner = "state-owner",
     }
 }

@@ -54,6 +54,10 @@ pub fn max_replicas(size: LaneSize, canary: &Canary, active: bool, disk: DiskLev
     }
 }
 
+/// Where KEDA's metrics-api finds the hold in the merged document: triggers on
+/// these do not measure how much work waits.
+pub const HOLD_LOCATIONS: [&str; 2] = ["scaling.frozen", "scaling.hold_replicas"];
+
 pub fn scaling(hold: &Hold, max_replicas: Option<u32>, pending_jobs: Option<u64>) -> Scaling {
     Scaling {
         frozen: u32::from(hold.frozen()),
@@ -71,6 +75,15 @@ mod tests {
     use rstest::rstest;
 
     const SIZE: LaneSize = LaneSize { stable_replicas: 6, headroom: 1, min_replicas: 1 };
+
+    #[test]
+    fn the_hold_is_where_keda_is_told_to_look() {
+        let hold = Scaling { hold_replicas: Some(6), ..scaling(&Hold::default(), None, None) };
+        let block = serde_json::json!({ "scaling": hold });
+        for location in HOLD_LOCATIONS {
+            assert!(block.pointer(&format!("/{}", location.replace('.', "/"))).unwrap().is_u64());
+        }
+    }
 
     #[rstest]
     #[case::idle(Canary::default(), false, DiskLevel::Ok, None)]

@@ -10,12 +10,15 @@
 //! the policy server's account, and the kind in the policy's
 //! `contextAwareResources`.
 
+use crate::decision::State;
 use crate::settings::Lane;
+use gate::break_glass::{self, Override, OVERRIDE_KEY};
 use gate::lane::{GatewayState, Unknown};
 use gate::time::Timestamp;
 use gate::verdict::{config_map_name, Verdict, LANE_LABEL, VERDICT_KEY};
 use kubewarden_policy_sdk::wapc_guest;
 use serde_json::{json, Map, Value};
+use serde_json_borrow::Value as Borrowed;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The host's wall clock.
@@ -24,8 +27,8 @@ pub fn now() -> Timestamp {
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(0))
 }
 
-/// The state of every gateway of the lane, by one list.
-pub fn list_states(lane: &Lane, now: Timestamp) -> Vec<GatewayState> {
+/// The state of every gateway of the lane, and its override, by one list.
+pub fn list(lane: &Lane, now: Timestamp) -> State {
     let request = json!({
         "api_version": "v1",
         "kind": "ConfigMap",
@@ -34,67 +37,100 @@ pub fn list_states(lane: &Lane, now: Timestamp) -> Vec<GatewayState> {
         "field_selector": null,
         "field_masks": field_masks(),
     });
-    let by_name = call("list_resources_by_namespace", &request).and_then(by_name);
-    lane.gateways
-        .iter()
-        .map(|g| {
-            let verdict = by_name
-                .as_ref()
-                .map_err(|e| Unknown::Missing(e.clone()))
-                .and_then(|objects| {
-                    objects.get(&config_map_name(&g.id)).ok_or_else(|| not_found(lane, &g.id))
-                })
-                .and_then(verdict_of);
-            GatewayState::of(&g.id, &g.az, verdict, lane.max_state_age.0, now)
-        })
-        .collect()
+    let answer = call("list_resources_by_namespace", &request);
+    let items = answer.as_ref().map_err(Clone::clone).and_then(|bytes| items(bytes));
+    let by_name = items.as_ref().map(|items| index_by_name(items));
+    let find = |name: &str| {
+        let (items, by_name) = (items.as_ref().ok()?, by_name.as_ref().ok()?);
+        items.get(usize::try_from(by_name.get(name)?.as_u64()?).ok()?)
+    };
+    let mut gateways = Vec::new();
+    for g in &lane.gateways {
+        let verdict = match &items {
+            Err(e) => Err(Unknown::Missing(e.clone())),
+            Ok(_) => find(&config_map_name(&g.id))
+                .ok_or_else(|| not_found(lane, &g.id))
+                .and_then(verdict_of),
+        };
+        gateways.push(GatewayState::of(&g.id, &g.az, verdict, lane.max_state_age.0, now));
+    }
+    let override_ = find(&break_glass::config_map_name(&lane.name)).and_then(override_of);
+    State { gateways, override_ }
 }
 
-/// The items of a list by their names.
-fn by_name(mut list: Value) -> Result<Map<String, Value>, String> {
-    let Some(Value::Array(items)) = list.get_mut("items").map(Value::take) else {
-        return Err("the host's answer has no items".to_owned());
-    };
-    // One by one: collecting brings a sort with it, seven kilobytes of it.
-    let mut objects = Map::new();
-    for item in items {
-        if let Some(name) = item.pointer("/metadata/name").and_then(Value::as_str) {
-            objects.insert(name.to_owned(), item);
+/// The items of a list. Borrowed: there may be a thousand.
+fn items(answer: &[u8]) -> Result<Vec<Borrowed<'_>>, String> {
+    match json_of(answer)? {
+        Borrowed::Object(mut list) => match list.get_mut("items").map(std::mem::take) {
+            Some(Borrowed::Array(items)) => Ok(items),
+            _ => Err("the host's answer has no items".to_owned()),
+        },
+        _ => Err("the host's answer is no list".to_owned()),
+    }
+}
+
+/// Places of the items. A map of this type is in the module already; one of
+/// references would be another, and a sort.
+fn index_by_name(items: &[Borrowed]) -> Map<String, Value> {
+    let mut places = Map::new();
+    for (i, item) in items.iter().enumerate() {
+        if let Some(name) = text_at(item, "metadata", "name") {
+            places.insert(name.to_owned(), i.into());
         }
     }
-    Ok(objects)
+    places
+}
+
+fn json_of(bytes: &[u8]) -> Result<Borrowed<'_>, String> {
+    serde_json::from_slice(bytes).map_err(|e| format!("the host's answer is no JSON: {e}"))
+}
+
+fn text_at<'a>(object: &'a Borrowed<'a>, outer: &str, inner: &str) -> Option<&'a str> {
+    object.as_object()?.get(outer)?.as_object()?.get(inner)?.as_str()
 }
 
 /// The state of one gateway, past every cache.
 pub fn get_state(lane: &Lane, id: &str, az: &str, now: Timestamp) -> GatewayState {
+    let verdict = match get(lane, &config_map_name(id)) {
+        Err(e) if e.contains("annot find") || e.contains("not found") => Err(not_found(lane, id)),
+        Err(e) => Err(Unknown::Missing(e)),
+        Ok(answer) => match json_of(&answer) {
+            Err(e) => Err(Unknown::Missing(e)),
+            Ok(object) => verdict_of(&object),
+        },
+    };
+    GatewayState::of(id, az, verdict, lane.max_state_age.0, now)
+}
+
+/// The lane's override, past every cache.
+pub fn get_override(lane: &Lane) -> Option<Override> {
+    let answer = get(lane, &break_glass::config_map_name(&lane.name)).ok()?;
+    override_of(&json_of(&answer).ok()?)
+}
+
+fn get(lane: &Lane, name: &str) -> Result<Vec<u8>, String> {
     let request = json!({
         "api_version": "v1",
         "kind": "ConfigMap",
-        "name": config_map_name(id),
+        "name": name,
         "namespace": lane.namespace,
         "disable_cache": true,
         "field_masks": field_masks(),
     });
-    let verdict = call("get_resource", &request)
-        .map_err(|e| {
-            if e.contains("annot find") || e.contains("not found") {
-                not_found(lane, id)
-            } else {
-                Unknown::Missing(e)
-            }
-        })
-        .and_then(|object| verdict_of(&object));
-    GatewayState::of(id, az, verdict, lane.max_state_age.0, now)
+    call("get_resource", &request)
 }
 
-fn field_masks() -> [String; 2] {
-    ["metadata.name".to_owned(), format!("data.{VERDICT_KEY}")]
+fn field_masks() -> [String; 3] {
+    ["metadata.name".to_owned(), format!("data.{VERDICT_KEY}"), format!("data.{OVERRIDE_KEY}")]
 }
 
-fn verdict_of(object: &Value) -> Result<Verdict, Unknown> {
-    let text = object
-        .pointer(&format!("/data/{VERDICT_KEY}"))
-        .and_then(Value::as_str)
+/// One that cannot be read excuses nothing.
+fn override_of(object: &Borrowed) -> Option<Override> {
+    Override::parse(text_at(object, "data", OVERRIDE_KEY)?).ok()
+}
+
+fn verdict_of(object: &Borrowed) -> Result<Verdict, Unknown> {
+    let text = text_at(object, "data", VERDICT_KEY)
         .ok_or_else(|| Unknown::Malformed(format!("data.{VERDICT_KEY} is not there")))?;
     Verdict::parse(text).map_err(Unknown::Malformed)
 }
@@ -108,11 +144,10 @@ fn not_found(lane: &Lane, id: &str) -> Unknown {
 }
 
 /// One call of the host; its error becomes a sentence with what to do.
-fn call(operation: &str, request: &Value) -> Result<Value, String> {
+fn call(operation: &str, request: &Value) -> Result<Vec<u8>, String> {
     let payload = serde_json::to_vec(request).map_err(|e| e.to_string())?;
-    let answer = wapc_guest::host_call("kubewarden", "kubernetes", operation, &payload)
-        .map_err(|e| explain(&e.to_string()))?;
-    serde_json::from_slice(&answer).map_err(|e| format!("the host's answer is no JSON: {e}"))
+    wapc_guest::host_call("kubewarden", "kubernetes", operation, &payload)
+        .map_err(|e| explain(&e.to_string()))
 }
 
 fn explain(error: &str) -> String {

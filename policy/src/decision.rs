@@ -1,58 +1,91 @@
 //! From a change and the gateways' states to a decision: pure.
 
-use crate::rejection::Rejection;
+use crate::rejection::{Ground, Rejection};
 use crate::rules;
 use crate::scope::Change;
-use crate::settings::{Enforcement, Settings};
-use gate::lane::{GatewayState, LaneState};
+use crate::settings::{Enforcement, Lane, Settings};
+use gate::break_glass::Override;
+use gate::lane::{Column, GatewayState, LaneState};
 use gate::time::Timestamp;
 
 /// Most gateways that are read once more for one answer.
 const MOST_READ_AGAIN: usize = 16;
 
+/// What was read of a lane.
+#[derive(Debug, Default)]
+pub struct State {
+    pub gateways: Vec<GatewayState>,
+    /// The break-glass override; `None` where there is none that can be read.
+    pub override_: Option<Override>,
+}
+
 /// What is to be said of one change.
 #[derive(Debug)]
-pub struct Decision {
-    pub lane: String,
-    pub namespace: String,
-    pub object: String,
+pub struct Decision<'a> {
+    pub lane: &'a Lane,
+    pub column: Column,
     /// Rules that reject, the one that names the rejection first.
     pub rejections: Vec<Rejection>,
     /// Rules that would, but are switched to warn.
     pub warnings: Vec<Rejection>,
+    /// Rules that would, but for the override.
+    pub excused: Vec<Rejection>,
+    /// The override in force, whether it excused anything or not.
+    pub override_: Option<Override>,
 }
 
-pub fn decide(
+pub fn decide<'a>(
     settings: &Settings,
-    change: &Change,
-    gateways: &[GatewayState],
+    change: &Change<'a>,
+    state: &State,
     now: Timestamp,
-) -> Decision {
-    let lane = LaneState::of(gateways, change.target.az.as_deref(), change.lane.declared(), now);
-    let of = |wanted| {
-        rules::check(change, &lane)
-            .into_iter()
-            .filter(|r| settings.enforcement(r.rule) == wanted)
-            .collect()
+) -> Decision<'a> {
+    let az = change.target.and_then(|t| t.az.as_deref());
+    let lane = LaneState::of(&state.gateways, az, change.lane.declared(), now);
+    let max_duration = settings.break_glass.as_ref().map(|b| b.max_duration.0);
+    let override_ =
+        state.override_.clone().filter(|o| max_duration.is_some_and(|max| o.is_valid(now, max)));
+    let mut decision = Decision {
+        lane: change.lane,
+        column: change.column,
+        rejections: vec![],
+        warnings: vec![],
+        excused: vec![],
+        override_,
     };
-    Decision {
-        lane: change.lane.name.clone(),
-        namespace: change.lane.namespace.clone(),
-        object: change.object.clone(),
-        rejections: of(Enforcement::Enforce),
-        warnings: of(Enforcement::Warn),
+    let ceiling = decision.override_.as_ref().map(|o| i64::from(o.ceiling));
+    for mut rejection in rules::check(change, &lane) {
+        let mut is_excused = false;
+        if let Ground::Lift { lift, allowed, .. } = &mut rejection.ground {
+            is_excused = ceiling.is_some_and(|ceiling| lift.new <= ceiling);
+            *allowed = ceiling.map_or(*allowed, |ceiling| ceiling.max(*allowed));
+        }
+        match settings.enforcement(rejection.rule) {
+            Enforcement::Off => {}
+            _ if is_excused => decision.excused.push(rejection),
+            Enforcement::Warn => decision.warnings.push(rejection),
+            Enforcement::Enforce => decision.rejections.push(rejection),
+        }
     }
+    decision
 }
 
 /// The gateways to read past the cache before the decision stands: those that
-/// are not known before a rejection, and all of them, oldest first, before a
-/// raise. `read` were read already.
-pub fn read_again(decision: &Decision, gateways: &[GatewayState], read: &[String]) -> Vec<String> {
+/// are not known before a rejection, and all of them, oldest first, before an
+/// autoscaler's ceiling rises. What runs (`*/scale`) rises by the list: the HPA
+/// asks every 15 seconds. `read` were read already.
+pub fn read_again(
+    decision: &Decision,
+    change: &Change,
+    gateways: &[GatewayState],
+    read: &[String],
+) -> Vec<String> {
     let rejects = !decision.rejections.is_empty();
+    let ceiling_rises = change.column == Column::Ceiling && !change.lifts.is_empty();
     let mut questioned: Vec<&GatewayState> = gateways
         .iter()
+        .filter(|g| if rejects { g.verdict.is_err() } else { ceiling_rises })
         .filter(|g| !read.contains(&g.id))
-        .filter(|g| !rejects || g.verdict.is_err())
         .collect();
     // A few times the minimum: cheaper in code than a sort, and there are 16 at most.
     let observed =
@@ -67,113 +100,14 @@ pub fn read_again(decision: &Decision, gateways: &[GatewayState], read: &[String
     oldest
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::request::Request;
-    use crate::scope;
-    use crate::settings::tests::SAMPLE;
-    use gate::ceiling::DEFAULT_MAX_REPLICAS;
-    use gate::lane::Unknown;
-    use gate::verdict::Verdict;
-    use proptest::prelude::*;
-    use serde_json::{json, Value};
-
-    const NOW: Timestamp = Timestamp::from_secs(1_795_510_800);
-
-    fn degraded() -> GatewayState {
-        let verdict = json!({
-            "schema": "verdict.v1", "gateway": "gw-a1", "az": "a", "observed_at": NOW.to_string(),
-            "status": "degraded", "canary_active": true, "degraded": true, "frozen": true,
-            "frozen_by": ["canary_5xx_rate"], "aborted": false, "asleep": false, "disk": "ok",
-            "disk_tier": "1TB", "epoch": 1, "promotion_frozen": true, "maintenance": false,
-            "headroom": 1, "reason": ""
-        });
-        GatewayState::of(
-            "gw-a1",
-            "a",
-            Verdict::parse(&verdict.to_string()).map_err(Unknown::Malformed),
-            180,
-            NOW,
-        )
-    }
-
-    fn number() -> impl Strategy<Value = Value> {
-        prop_oneof![
-            4 => (-2i64..30).prop_map(|n| json!(n)),
-            1 => Just(Value::Null),
-            1 => any::<i64>().prop_map(|n| json!(n)),
-            1 => Just(json!("7")),
-        ]
-    }
-
-    fn scaled_object() -> impl Strategy<Value = Value> {
-        let annotation = prop_oneof![
-            4 => Just(json!({})),
-            1 => (-1i64..60).prop_map(|n| json!({"autoscaling.keda.sh/paused-replicas": n.to_string()})),
-            1 => Just(json!({"autoscaling.keda.sh/paused-replicas": "x"})),
-            1 => Just(json!({"autoscaling.keda.sh/paused": "true"})),
-            1 => Just(json!({"autoscaling.keda.sh/paused-scale-out": "false"})),
-        ];
-        let target = prop_oneof![3 => Just("openclaw-worker"), 1 => Just("web"), 1 => Just("openclaw-worker-canary")];
-        (number(), number(), number(), annotation, target).prop_map(|(max, min, idle, annotations, target)| {
-            json!({
-                "metadata": {"name": "openclaw-worker", "annotations": annotations},
-                "spec": {"scaleTargetRef": {"name": target}, "maxReplicaCount": max, "minReplicaCount": min, "idleReplicaCount": idle}
-            })
-        })
-    }
-
-    fn judged(old: &Value, new: &Value) -> bool {
-        let settings = Settings::parse(SAMPLE.replace("warn", "enforce").as_bytes()).unwrap();
-        let request = Request {
-            operation: "UPDATE".into(),
-            namespace: "builds".into(),
-            name: "openclaw-worker".into(),
-            kind: "ScaledObject".into(),
-            group: "keda.sh".into(),
-            old_object: old.clone(),
-            object: new.clone(),
-            ..Request::default()
-        };
-        let changes = scope::changes(&settings, &request).unwrap();
-        let gateways = [degraded()];
-        changes
-            .iter()
-            .filter(|c| !c.lifts.is_empty())
-            .all(|c| decide(&settings, c, &gateways, NOW).rejections.is_empty())
-    }
-
-    fn ceiling(so: &Value) -> Option<i64> {
-        match &so["spec"]["maxReplicaCount"] {
-            Value::Null => Some(DEFAULT_MAX_REPLICAS),
-            value => value.as_i64(),
-        }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2_000))]
-
-        #[test]
-        fn no_admitted_edit_raises_the_ceiling_while_degraded(old in scaled_object(), new in scaled_object()) {
-            let lane = |so: &Value| so["spec"]["scaleTargetRef"]["name"] != "web";
-            prop_assume!(lane(&old) || lane(&new));
-            if judged(&old, &new) {
-                prop_assert_eq!(&old["spec"]["scaleTargetRef"], &new["spec"]["scaleTargetRef"]);
-                if let (Some(old), Some(new)) = (ceiling(&old), ceiling(&new)) {
-                    // A stable target may always rise to its minimum of 1.
-                    prop_assert!(new <= old.max(1), "{} -> {}", old, new);
-                }
-                // What is no number passes only where it was there before.
-                if ceiling(&new).is_none() {
-                    prop_assert!(ceiling(&old).is_none());
-                }
-            }
-        }
-
-        #[test]
-        fn an_unchanged_object_is_always_admitted(so in scaled_object()) {
-            prop_assert!(judged(&so, &so));
-        }
-    }
+/// Whether the override is to be read past the cache: it may have been written
+/// or taken away a second ago, and it would turn the answer.
+pub fn read_override_again(settings: &Settings, decision: &Decision, change: &Change) -> bool {
+    let of_lift = |r: &Rejection| matches!(r.ground, Ground::Lift { .. });
+    settings.break_glass.is_some()
+        && change.column == Column::Ceiling
+        && (decision.rejections.iter().any(of_lift) || !decision.excused.is_empty())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,17 +1,19 @@
 //! The Kubewarden policy: registers, fetches and answers, and decides nothing.
 //!
-//! Path of an edit: [`request`] → [`objects`] → [`scope`] → raises nothing?
-//! then [`response`] → [`cluster`] (the lane's state) → `gate::lane` →
-//! [`rules`] → [`decision`] → [`response`].
+//! Path of an edit: [`request`] → [`objects`] → [`scope`] ([`lifts`], faults of
+//! [`rules`]) → depends on no state? then [`response`] → [`cluster`] (the
+//! lane's state) → `gate::lane` → [`rules`] → [`decision`] → [`response`].
 
 pub mod settings;
 pub mod request;
 pub mod objects;
-pub mod scope;
-pub mod cluster;
-pub mod rejection;
+pub mod lifts;
 pub mod rules;
+pub mod scope;
+pub mod rejection;
 pub mod decision;
+pub mod cluster;
+pub mod evaluation;
 pub mod response;
 
 use kubewarden_policy_sdk::wapc_guest::{self as guest, CallResult};
@@ -45,31 +47,8 @@ fn validate(payload: &[u8]) -> CallResult {
         Ok(input) => input,
         Err(e) => return response::malformed(&e),
     };
-    let changes = match scope::changes(&input.settings, &input.request) {
-        Ok(changes) => changes,
-        Err(e) => return response::malformed(&e),
-    };
-    let mut decisions = Vec::new();
-    for change in changes.iter().filter(|c| !c.lifts.is_empty()) {
-        let now = cluster::now();
-        let mut states = cluster::list_states(change.lane, now);
-        let mut decision = decision::decide(&input.settings, change, &states, now);
-        // A list may be old or its watch dead: before an answer that hurts, and
-        // before a raise, the gateways in question are read once more. What is
-        // read may turn the answer, and then the others are in question.
-        let mut read = Vec::new();
-        loop {
-            let again = decision::read_again(&decision, &states, &read);
-            if again.is_empty() {
-                break;
-            }
-            for state in states.iter_mut().filter(|g| again.contains(&g.id)) {
-                *state = cluster::get_state(change.lane, &state.id, &state.az, cluster::now());
-            }
-            read.extend(again);
-            decision = decision::decide(&input.settings, change, &states, now);
-        }
-        decisions.push(decision);
+    match evaluation::decisions(&input) {
+        Ok(decisions) => response::answer(&input.settings, &input.request, &decisions),
+        Err(e) => response::malformed(&e),
     }
-    response::answer(&input.settings, &input.request, &decisions)
 }

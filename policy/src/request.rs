@@ -1,63 +1,105 @@
 //! The admission request as the API server sends it.
 //!
-//! A type of our own: the SDK's (0.17.3) drops `resource.resource`, with which
-//! a Scale of a Deployment will be told from one of a Rollout.
+//! A type of our own: the SDK's (0.17.3) drops `resource.resource`, by which a
+//! Scale of a Deployment is told from one of a Rollout.
 
+use crate::objects::Object;
 use crate::settings::Settings;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::Value;
 
 /// The parts that the policy looks at; absent and null text is empty.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
-    /// Group and kind of the object (`resource.resource` is the kind where the
-    /// audit scanner asks, so nothing is told apart by it).
+    /// Group and kind of the object.
     pub group: String,
     pub kind: String,
+    /// `deployments` …; the kind where the audit scanner asks. Only a Scale,
+    /// whose kind is the same for all, is told apart by it.
+    pub resource: String,
     pub sub_resource: String,
     pub name: String,
     pub namespace: String,
     pub operation: String,
+    /// Empty is nobody.
+    pub user: String,
+    pub groups: Vec<String>,
     pub object: Value,
     pub old_object: Value,
 }
 
 impl Request {
-    /// Reads by hand: six text fields of a large object, without a deserialiser
-    /// of their own in the module.
+    /// Reads by hand: a few text fields of a large object, without a
+    /// deserialiser of their own in the module.
     fn read(mut value: Value) -> Result<Self, String> {
         if !value.is_object() {
             return Err("request: is not an object".to_owned());
         }
-        let text = |path: &str| match value.pointer(path) {
-            None | Some(Value::Null) => Ok(String::new()),
-            Some(Value::String(text)) => Ok(text.clone()),
-            Some(_) => Err(format!("request{}: is not a string", path.replace('/', "."))),
+        let mut wrong = None;
+        let mut text = |path: &str| match value.pointer(path) {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) => text.clone(),
+            Some(_) => {
+                wrong.get_or_insert(format!("request{}: is not a string", path.replace('/', ".")));
+                String::new()
+            }
         };
-        let (group, kind) = (text("/kind/group")?, text("/kind/kind")?);
-        let (sub_resource, name, namespace) =
-            (text("/subResource")?, text("/name")?, text("/namespace")?);
-        let operation = text("/operation")?;
+        let mut request = Self {
+            group: text("/kind/group"),
+            kind: text("/kind/kind"),
+            resource: text("/resource/resource"),
+            sub_resource: text("/subResource"),
+            name: text("/name"),
+            namespace: text("/namespace"),
+            operation: text("/operation"),
+            user: text("/userInfo/username"),
+            ..Self::default()
+        };
+        if let Some(wrong) = wrong {
+            return Err(wrong);
+        }
         // Without these nothing can be said to be out of scope.
-        for (key, value) in [("kind.kind", &kind), ("operation", &operation)] {
+        for (key, value) in [("kind.kind", &request.kind), ("operation", &request.operation)] {
             if value.is_empty() {
                 return Err(format!("request.{key}: is missing"));
             }
         }
+        let groups = value.pointer("/userInfo/groups").and_then(Value::as_array);
+        for group in groups.into_iter().flatten().filter_map(Value::as_str) {
+            request.groups.push(group.to_owned());
+        }
         let mut take = |key: &str| value.get_mut(key).map(Value::take).unwrap_or_default();
-        Ok(Self {
-            group,
-            kind,
-            sub_resource,
-            name,
-            namespace,
-            operation,
-            object: take("object"),
-            old_object: take("oldObject"),
-        })
+        request.object = take("object");
+        request.old_object = take("oldObject");
+        if request.name.is_empty() {
+            // A name that is generated is in the object first.
+            request.name = Object(&request.object).text(&["metadata", "name"]).to_owned();
+        }
+        Ok(request)
+    }
+
+    /// `ScaledObject`, or `deployments/scale` where the kind says too little.
+    pub fn kind_in_words(&self) -> String {
+        if self.sub_resource.is_empty() || self.resource.is_empty() {
+            self.kind.clone()
+        } else {
+            format!("{}/{}", self.resource, self.sub_resource)
+        }
+    }
+
+    /// Whether the object has this name, or may be given it: a mutating
+    /// webhook sees `generateName` before five characters are added to it.
+    pub fn may_be_named(&self, name: &str) -> bool {
+        let prefix = Object(&self.object).text(&["metadata", "generateName"]);
+        self.name == name
+            || (self.name.is_empty()
+                && !prefix.is_empty()
+                && name.len() == prefix.len() + GENERATED
+                && name.starts_with(prefix))
     }
 }
+
+/// Characters that the API server adds to `generateName`.
+const GENERATED: usize = 5;
 
 /// Operations that the policy tells apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,17 +121,13 @@ pub struct Input {
 /// # Errors
 /// The part and path that is wrong.
 pub fn parse(payload: &[u8]) -> Result<Input, String> {
-    #[derive(Deserialize)]
-    struct Payload<'a> {
-        #[serde(borrow)]
-        settings: &'a RawValue,
-        request: Value,
-    }
-    let payload: Payload =
+    let mut payload: Value =
         gate::parse::json(payload).map_err(|e| format!("admission request: {e}"))?;
+    let mut take = |key: &str| payload.get_mut(key).map(Value::take).unwrap_or_default();
+    let (settings, request) = (take("settings"), take("request"));
     Ok(Input {
-        settings: Settings::parse(payload.settings.get().as_bytes()).map_err(|e| e.to_string())?,
-        request: Request::read(payload.request)?,
+        settings: Settings::of(&settings).map_err(|e| e.to_string())?,
+        request: Request::read(request)?,
     })
 }
 
@@ -113,6 +151,7 @@ mod tests {
     use super::*;
     use crate::settings::tests::SAMPLE;
     use rstest::rstest;
+    use serde_json::json;
 
     #[rstest]
     #[case(r#"7"#, "request: is not an object")]
@@ -139,11 +178,36 @@ mod tests {
     }
 
     #[rstest]
+    #[case::its_name(json!({"name": "w"}), "w", true)]
+    #[case::another(json!({"name": "w"}), "x", false)]
+    #[case::in_the_object(json!({"object": {"metadata": {"name": "w"}}}), "w", true)]
+    #[case::generated_later(json!({"object": {"metadata": {"generateName": "w-"}}}), "w-x7k2p", true)]
+    #[case::too_short(json!({"object": {"metadata": {"generateName": "w-"}}}), "w-x7k2", false)]
+    #[case::generated_and_known(json!({"name": "w-aaaaa", "object": {"metadata": {"generateName": "w-"}}}), "w-x7k2p", false)]
+    #[case::nothing(json!({}), "", true)]
+    #[case::nothing_else(json!({}), "abcde", false)]
+    fn names(#[case] mut request: Value, #[case] name: &str, #[case] expected: bool) {
+        request["kind"] = json!({"kind": "x"});
+        request["operation"] = json!("CREATE");
+        assert_eq!(Request::read(request).unwrap().may_be_named(name), expected);
+    }
+
+    #[test]
+    fn a_user_is_who_the_api_server_says() {
+        let r = Request::read(json!({"kind": {"kind": "x"}, "operation": "CREATE",
+            "userInfo": {"username": "alice", "groups": ["sre", 7]}}))
+        .unwrap();
+        assert_eq!((r.user.as_str(), r.groups), ("alice", vec!["sre".to_owned()]));
+        let nobody = Request::read(json!({"kind": {"kind": "x"}, "operation": "CREATE"})).unwrap();
+        assert_eq!((nobody.user.as_str(), nobody.groups.len()), ("", 0));
+    }
+
+    #[rstest]
     #[case("", "admission request: EOF")]
-    #[case("{}", "missing field `settings`")]
-    #[case(r#"[]"#, "admission request: ")]
-    #[case(r#"{"settings":{},"request":{}}"#, "settings: missing field `lanes`")]
-    #[case(r#"{"request":{"operation":7},"settings":{}}"#, "settings: missing field `lanes`")]
+    #[case("{}", "settings: .: is null, not a map")]
+    #[case(r#"[]"#, "settings: .: is null, not a map")]
+    #[case(r#"{"settings":{},"request":{}}"#, "settings: lanes: at least one lane")]
+    #[case(r#"{"request":{"operation":7},"settings":{}}"#, "settings: lanes: at least one lane")]
     fn names_what_is_wrong(#[case] payload: &str, #[case] expected: &str) {
         let e = parse(payload.as_bytes()).err().unwrap();
         assert!(e.contains(expected), "{e}");

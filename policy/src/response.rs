@@ -1,8 +1,9 @@
 //! Decisions to answers in Kubewarden's format.
 
 use crate::decision::Decision;
+use crate::objects::number;
+use crate::rejection::Ground;
 use crate::request::Request;
-use crate::rules::LiftKind;
 use crate::settings::{Mode, Settings, SettingsError};
 use kubewarden_policy_sdk::response::ValidationResponse;
 use kubewarden_policy_sdk::settings::SettingsValidationResponse;
@@ -31,10 +32,21 @@ pub fn malformed(error: &str) -> CallResult {
 }
 
 pub fn answer(settings: &Settings, request: &Request, decisions: &[Decision]) -> CallResult {
-    let mut warnings: Vec<String> = decisions
-        .iter()
-        .flat_map(|d| d.warnings.iter().map(|r| warning(&format!("{} (would reject)", r.short(d)))))
-        .collect();
+    let mut warnings = Vec::new();
+    for d in decisions {
+        for r in &d.warnings {
+            warnings.push(warning(&format!("{} (would reject)", r.short(d))));
+        }
+        if let (Some(first), Some(o)) = (d.excused.first(), &d.override_) {
+            warnings.push(warning(&format!(
+                "break-glass until {} by {}: {}; else: {}",
+                o.until,
+                o.by,
+                o.reason,
+                first.short(d)
+            )));
+        }
+    }
     let Some((first, rejection)) = decisions
         .iter()
         .flat_map(|d| d.rejections.iter().map(move |r| (d, r)))
@@ -55,26 +67,35 @@ pub fn answer(settings: &Settings, request: &Request, decisions: &[Decision]) ->
         }
     }
     warnings.push(warning(&rejection.short(first)));
+    let object = format!("{} {}/{}", request.kind_in_words(), request.namespace, request.name);
     respond(ValidationResponse {
         accepted: false,
-        message: Some(rejection.message(first)),
+        message: Some(rejection.message(first, &object, settings.break_glass.as_ref())),
         code: Some(FORBIDDEN),
         warnings: Some(warnings),
         ..empty()
     })
 }
 
-/// The object with its maximum lowered to what is allowed, where that alone
-/// makes it acceptable.
+/// The object with `maxReplicaCount` lowered to what is allowed, where that
+/// alone makes it acceptable: also to KEDA, which wants a minimum below it.
 fn clamped(request: &Request, decisions: &[Decision]) -> Option<Value> {
-    let mut rejections = decisions.iter().flat_map(|d| &d.rejections);
-    let allowed = rejections.clone().map(|r| r.allowed).min()?;
-    if !rejections.all(|r| r.lift.kind == LiftKind::Ceiling) || allowed < 0 {
-        return None;
+    const MAX: &str = "maxReplicaCount";
+    let mut least = i64::MAX;
+    for rejection in decisions.iter().flat_map(|d| &d.rejections) {
+        let Ground::Lift { lift, allowed, .. } = &rejection.ground else { return None };
+        if lift.field.strip_prefix("spec.") != Some(MAX) {
+            return None;
+        }
+        least = least.min(*allowed);
     }
     let mut object = request.object.clone();
     let spec = object.get_mut("spec")?.as_object_mut()?;
-    spec.insert("maxReplicaCount".to_owned(), allowed.into());
+    let min = spec.get("minReplicaCount").and_then(number).unwrap_or(0);
+    if least < min.max(0) {
+        return None;
+    }
+    spec.insert(MAX.to_owned(), least.into());
     Some(object)
 }
 

@@ -4,75 +4,61 @@
 //! a misspelt `stableReplicas` that is silently ignored would be a cap that
 //! does not exist.
 
-use gate::lane::{Declared, Target};
+use gate::break_glass::BREAK_GLASS;
+use gate::fields::Fields;
+use gate::lane::{Declared, WhenStale};
 use gate::rule::Rule;
 use gate::slice::Slice;
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use gate::target::Target;
 use serde_json::{Map, Value};
-use std::fmt;
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+/// Defaults of the settings.
+const MAX_STATE_AGE: Seconds = Seconds(180);
+const SKILL_HASH_ANNOTATION: &str = "canary-gate.dev/skill-hash";
+const MIN_STABLE: u32 = 1;
+const QUEUE_THRESHOLD: u32 = 8;
+const COOLDOWN_S: u32 = 120;
+const MAINTENANCE_POLLING_S: u32 = 60;
+
+#[derive(Clone, Debug)]
 pub struct Settings {
     pub lanes: Vec<Lane>,
     /// Annotation on the pod template that holds the skill hash.
-    #[serde(default)]
-    pub skill_hash_annotation: Option<String>,
-    #[serde(default)]
+    pub skill_hash_annotation: String,
     pub mode: Mode,
-    #[serde(default, deserialize_with = "pairs")]
-    rules: Vec<(Rule, Enforcement)>,
-    #[serde(default)]
+    pub rules: Vec<(Rule, Enforcement)>,
     pub limits: Limits,
-    #[serde(default)]
     pub break_glass: Option<BreakGlass>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Clone, Debug)]
 pub struct Lane {
     pub name: String,
     pub namespace: String,
     pub targets: Vec<Target>,
     /// Reviewed in Git; where a verdict states one too, the lower wins. Absent
     /// means that nothing may rise while a canary is active.
-    #[serde(default)]
     pub stable_replicas: Option<u32>,
-    #[serde(default)]
     pub headroom: u32,
-    #[serde(default)]
     pub min_replicas: MinReplicas,
     /// Each must be present and fresh.
     pub gateways: Vec<Gateway>,
-    #[serde(default = "default_max_state_age")]
     pub max_state_age: Seconds,
-    #[serde(default)]
     pub when_stale: WhenStale,
-    #[serde(default, rename = "measurementURLs")]
     pub measurement_urls: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Copy, Debug)]
 pub struct MinReplicas {
     pub stable: u32,
     pub canary: u32,
 }
 
-impl Default for MinReplicas {
-    fn default() -> Self {
-        Self { stable: 1, canary: 0 }
-    }
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct Gateway {
     pub id: String,
     pub az: String,
     /// The only user that may write this gateway's state.
-    #[serde(default)]
     pub writer: Option<String>,
 }
 
@@ -87,15 +73,6 @@ gate::named_enum! {
 
 gate::named_enum! {
     #[derive(Default)]
-    pub enum WhenStale {
-        #[default]
-        Freeze = "freeze",
-        Cap = "cap",
-    }
-}
-
-gate::named_enum! {
-    #[derive(Default)]
     pub enum Enforcement {
         #[default]
         Enforce = "enforce",
@@ -104,24 +81,17 @@ gate::named_enum! {
     }
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    pub queue_threshold: u64,
+    /// Waiting jobs a replica.
+    pub queue_threshold: u32,
     /// Seconds.
-    pub cooldown_period: u64,
+    pub cooldown_period: u32,
     /// Seconds.
-    pub maintenance_polling_interval: u64,
+    pub maintenance_polling_interval: u32,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self { queue_threshold: 8, cooldown_period: 120, maintenance_polling_interval: 60 }
-    }
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Clone, Debug)]
 pub struct BreakGlass {
     pub groups: Vec<String>,
     pub max_duration: Seconds,
@@ -130,35 +100,6 @@ pub struct BreakGlass {
 /// A duration written `180s`, `3m` or `4h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seconds(pub u64);
-
-/// A map as pairs, in the order written.
-fn pairs<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<(Rule, Enforcement)>, D::Error> {
-    struct Pairs;
-    impl<'de> Visitor<'de> for Pairs {
-        type Value = Vec<(Rule, Enforcement)>;
-        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-            f.write_str("a map of rules to enforce, warn or off")
-        }
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut pairs = Vec::new();
-            while let Some(pair) = map.next_entry()? {
-                pairs.push(pair);
-            }
-            Ok(pairs)
-        }
-    }
-    d.deserialize_map(Pairs)
-}
-
-fn default_max_state_age() -> Seconds {
-    Seconds(180)
-}
-
-impl<'de> Deserialize<'de> for Seconds {
-    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        gate::parse::text(d, Self::parse)
-    }
-}
 
 impl Seconds {
     fn parse(text: &str) -> Result<Self, String> {
@@ -188,45 +129,56 @@ impl Settings {
     /// # Errors
     /// Every fault, each with its path.
     pub fn parse(bytes: &[u8]) -> Result<Self, SettingsError> {
-        let settings: Settings = gate::parse::json(bytes).map_err(|e| {
-            let hint = if e.contains("lanes: invalid type: map") {
-                ": `lanes` is a list; a generated form may have turned it into a map, write it as YAML"
-            } else {
-                ""
-            };
-            SettingsError(vec![format!("{e}{hint}")])
-        })?;
-        settings.checked()
+        let value = gate::parse::json(bytes).map_err(|e| SettingsError(vec![e]))?;
+        Self::of(&value)
     }
 
     /// # Errors
-    /// Every fault that the types cannot express.
-    pub fn checked(self) -> Result<Self, SettingsError> {
-        let faults = self.faults();
+    /// Every fault, each with its path.
+    pub fn of(value: &Value) -> Result<Self, SettingsError> {
+        let mut faults = Vec::new();
+        let settings = Self::read(value, &mut faults);
         if faults.is_empty() {
-            Ok(self)
+            Ok(settings)
         } else {
             Err(SettingsError(faults))
         }
+    }
+
+    fn read(value: &Value, faults: &mut Vec<String>) -> Self {
+        let mut f = Fields::of(value, "", faults);
+        let rules = read_rules(&mut f);
+        // With the rule off, nobody has to be named.
+        let needs_writers = !rules.iter().any(|(rule, enforcement)| {
+            *rule == Rule::StateOwner && *enforcement != Enforcement::Enforce
+        });
+        let mut lanes: Vec<Lane> = Vec::new();
+        for (path, item) in f.list("lanes") {
+            lanes.push(Lane::read(item, &path, needs_writers, f.faults()));
+        }
+        let skill_hash_annotation =
+            f.text("skillHashAnnotation").unwrap_or_else(|| SKILL_HASH_ANNOTATION.to_owned());
+        let mode = f.parsed("mode", Mode::parse).unwrap_or_default();
+        let limits = Limits::read(&mut f);
+        let break_glass = BreakGlass::read(&mut f);
+        if value.is_object() && value.get("lanes").is_none_or(|l| l == &Value::Array(vec![])) {
+            f.fault("lanes", "at least one lane is needed");
+        }
+        f.finish();
+        let settings = Self { lanes, skill_hash_annotation, mode, rules, limits, break_glass };
+        settings.find_twins(faults);
+        settings
     }
 
     pub fn enforcement(&self, rule: Rule) -> Enforcement {
         self.rules.iter().find(|r| r.0 == rule).map(|r| r.1).unwrap_or_default()
     }
 
-    fn faults(&self) -> Vec<String> {
-        let mut faults = Vec::new();
-        if self.lanes.is_empty() {
-            faults.push("lanes: at least one lane is needed".to_owned());
-        }
+    /// Names that are there twice.
+    fn find_twins(&self, faults: &mut Vec<String>) {
         for (i, lane) in self.lanes.iter().enumerate() {
-            lane.faults(&format!("lanes[{i}]"), &mut faults);
-            if self
-                .lanes
-                .iter()
-                .take(i)
-                .any(|l| l.name == lane.name && l.namespace == lane.namespace)
-            {
+            let same = |l: &Lane| l.name == lane.name && l.namespace == lane.namespace;
+            if self.lanes.iter().take(i).any(same) {
                 faults.push(format!("lanes[{i}].name: `{}` is there twice", lane.name));
             }
         }
@@ -244,50 +196,130 @@ impl Settings {
                 ));
             }
         }
-        if let Some(b) = &self.break_glass {
-            if b.groups.is_empty() {
-                faults.push("breakGlass.groups: at least one group is needed".to_owned());
-            }
-            if b.max_duration.0 == 0 {
-                faults.push("breakGlass.maxDuration: must be longer than 0s".to_owned());
-            }
+    }
+}
+
+fn read_rules(f: &mut Fields) -> Vec<(Rule, Enforcement)> {
+    let mut rules = Vec::new();
+    let Some(value) = f.get("rules") else { return rules };
+    let Some(map) = value.as_object() else {
+        f.fault("rules", "is not a map of rules to `enforce`, `warn` or `off`");
+        return rules;
+    };
+    for (key, value) in map {
+        let enforcement = Enforcement::parse(value.as_str().unwrap_or_default());
+        match (Rule::parse(key), enforcement) {
+            (Ok(rule), Ok(enforcement)) => rules.push((rule, enforcement)),
+            (Err(e), _) => f.fault("rules", &e),
+            (_, Err(e)) => f.fault(&format!("rules.{key}"), &e),
         }
-        faults
+    }
+    rules
+}
+
+impl Limits {
+    fn read(f: &mut Fields) -> Self {
+        let mut limits = Self {
+            queue_threshold: QUEUE_THRESHOLD,
+            cooldown_period: COOLDOWN_S,
+            maintenance_polling_interval: MAINTENANCE_POLLING_S,
+        };
+        if let Some(value) = f.get("limits") {
+            let mut f = Fields::of(value, "limits", f.faults());
+            for (key, limit) in [
+                ("queueThreshold", &mut limits.queue_threshold),
+                ("cooldownPeriod", &mut limits.cooldown_period),
+                ("maintenancePollingInterval", &mut limits.maintenance_polling_interval),
+            ] {
+                *limit = f.number(key).unwrap_or(*limit);
+            }
+            f.finish();
+        }
+        limits
+    }
+}
+
+impl BreakGlass {
+    fn read(f: &mut Fields) -> Option<Self> {
+        let value = f.get("breakGlass")?;
+        let mut f = Fields::of(value, "breakGlass", f.faults());
+        let groups = f.texts("groups");
+        let max_duration = f.parsed("maxDuration", Seconds::parse);
+        if groups.is_empty() {
+            f.fault("groups", "at least one group is needed");
+        }
+        if max_duration.is_none_or(|d| d.0 == 0) {
+            f.fault("maxDuration", "must be there, and longer than 0s");
+        }
+        f.finish();
+        Some(Self { groups, max_duration: max_duration? })
     }
 }
 
 impl Lane {
-    fn faults(&self, path: &str, faults: &mut Vec<String>) {
-        for (key, value) in [("name", &self.name), ("namespace", &self.namespace)] {
-            if value.is_empty() {
-                faults.push(format!("{path}.{key}: is empty"));
+    fn read(value: &Value, path: &str, needs_writers: bool, faults: &mut Vec<String>) -> Self {
+        let mut f = Fields::of(value, path, faults);
+        let (name, namespace) = (f.required("name"), f.required("namespace"));
+        let mut targets = Vec::new();
+        for (path, item) in f.list("targets") {
+            targets.extend(Target::read(item, &path, f.faults()));
+        }
+        let mut gateways: Vec<Gateway> = Vec::new();
+        for (path, item) in f.list("gateways") {
+            gateways.push(Gateway::read(item, &path, needs_writers, f.faults()));
+        }
+        let stable_replicas = f.number("stableReplicas");
+        let headroom = f.number("headroom").unwrap_or(0);
+        let min_replicas = MinReplicas::read(&mut f);
+        let max_state_age = f.parsed("maxStateAge", Seconds::parse).unwrap_or(MAX_STATE_AGE);
+        let when_stale = f.parsed("whenStale", WhenStale::parse).unwrap_or_default();
+        let measurement_urls = f.texts("measurementURLs");
+        for (key, is_empty) in [
+            ("targets", value.get("targets").is_none_or(|l| l == &Value::Array(vec![]))),
+            ("gateways", value.get("gateways").is_none_or(|l| l == &Value::Array(vec![]))),
+        ] {
+            if value.is_object() && is_empty {
+                f.fault(key, "at least one is needed");
             }
         }
-        if self.targets.is_empty() {
-            faults.push(format!("{path}.targets: at least one target is needed"));
+        if max_state_age.0 == 0 {
+            f.fault("maxStateAge", "must be longer than 0s");
         }
-        if self.gateways.is_empty() {
-            faults.push(format!("{path}.gateways: at least one gateway is needed"));
+        for url in &measurement_urls {
+            // A word such as `/` would be found in everything.
+            if url.split_once("://").is_none_or(|(_, rest)| rest.split('/').next() == Some("")) {
+                f.fault("measurementURLs", &format!("`{url}` is not a URL with a host"));
+            }
         }
-        if self.max_state_age.0 == 0 {
-            faults.push(format!("{path}.maxStateAge: must be longer than 0s"));
-        }
+        f.finish();
+        let lane = Self {
+            name,
+            namespace,
+            targets,
+            stable_replicas,
+            headroom,
+            min_replicas,
+            gateways,
+            max_state_age,
+            when_stale,
+            measurement_urls,
+        };
+        lane.find_strangers(path, faults);
+        lane
+    }
+
+    /// Gateways that are there twice, AZs without one.
+    fn find_strangers(&self, path: &str, faults: &mut Vec<String>) {
         for (i, target) in self.targets.iter().enumerate() {
-            if target.name.is_empty() {
-                faults.push(format!("{path}.targets[{i}].name: is empty"));
-            }
             if let Some(az) = &target.az {
                 if !self.gateways.iter().any(|g| g.az == *az) {
-                    faults.push(format!("{path}.targets[{i}].az: no gateway is in az `{az}`"));
+                    faults.push(format!("{path}.targets[{i}].az: no gateway is in the az `{az}`"));
                 }
             }
         }
         // There may be a thousand.
         let mut seen = Map::new();
         for (i, gateway) in self.gateways.iter().enumerate() {
-            if gateway.id.is_empty() {
-                faults.push(format!("{path}.gateways[{i}].id: is empty"));
-            }
             if seen.insert(gateway.id.clone(), Value::Null).is_some() {
                 faults.push(format!("{path}.gateways[{i}].id: `{}` is there twice", gateway.id));
             }
@@ -301,7 +333,48 @@ impl Lane {
             headroom: self.headroom,
             min_stable: self.min_replicas.stable,
             has_canary_target: self.targets.iter().any(|t| t.slice == Slice::Canary),
+            when_stale: self.when_stale,
         }
+    }
+}
+
+impl MinReplicas {
+    fn read(f: &mut Fields) -> Self {
+        let mut min = Self { stable: MIN_STABLE, canary: 0 };
+        if let Some(value) = f.get("minReplicas") {
+            let path = f.path("minReplicas");
+            let mut f = Fields::of(value, &path, f.faults());
+            min.stable = f.number("stable").unwrap_or(min.stable);
+            min.canary = f.number("canary").unwrap_or(min.canary);
+            f.finish();
+        }
+        min
+    }
+
+    pub fn of(self, slice: Slice) -> i64 {
+        match slice {
+            Slice::Stable => self.stable.into(),
+            Slice::Canary => self.canary.into(),
+        }
+    }
+}
+
+impl Gateway {
+    fn read(value: &Value, path: &str, needs_writers: bool, faults: &mut Vec<String>) -> Self {
+        let mut f = Fields::of(value, path, faults);
+        let (id, az, writer) = (f.required("id"), f.required("az"), f.text("writer"));
+        if id.starts_with(BREAK_GLASS) {
+            f.fault("id", "names of this form are those of break-glass overrides");
+        }
+        if writer.is_none() && needs_writers && value.get("writer").is_none() {
+            f.fault(
+                "writer",
+                "is missing: the user that may write this gateway's state, such as \
+                 `system:serviceaccount:NAMESPACE:NAME` (or set `rules: {state-owner: off}`)",
+            );
+        }
+        f.finish();
+        Self { id, az, writer }
     }
 }
 
@@ -345,14 +418,14 @@ pub(crate) mod tests {
 
     #[rstest]
     #[case("", "EOF")]
-    #[case("[1]", "settings")]
-    #[case("{}", "missing field `lanes`")]
+    #[case("[1]", "settings: .: is a list, not a map")]
+    #[case("{}", "lanes: at least one lane")]
     #[case(r#"{"lanes":[]}"#, "lanes: at least one lane")]
-    #[case(r#"{"lanes":{"0":{}}}"#, "a generated form")]
+    #[case(r#"{"lanes":{"0":{}}}"#, "lanes: is a map, not a list; a generated form")]
     #[case(r#"{"lanes":[{"name":"a","namespace":"b","targets":[],"gateways":[],"maxStateAge":"soon"}]}"#, "lanes[0].maxStateAge: `soon` is not a duration")]
     #[case(
         r#"{"lanes":[{"name":"","namespace":"b","targets":[],"gateways":[]}]}"#,
-        "lanes[0].name: is empty; lanes[0].targets"
+        "lanes[0].name: is missing or empty; lanes[0].targets: at least one is needed; lanes[0].gateways: at least one"
     )]
     #[case(
         r#"{"lanes":[{"name":"a","namespace":"b","targets":[],"gateways":[],"stable":6}]}"#,
@@ -362,9 +435,33 @@ pub(crate) mod tests {
     #[case(r#"{"lanes":[{"name":"a","namespace":"b","targets":[],"gateways":[],"stableReplicas":-1}]}"#, "lanes[0].stableReplicas")]
     #[case(r#"{"lanes":[],"rules":{"cap-frozn":"off"}}"#, "unknown variant `cap-frozn`")]
     #[case(r#"{"lanes":[],"rules":{"cap-frozen":"on"}}"#, "unknown variant `on`")]
+    #[case(
+        r#"{"lanes":[{"name":"a","namespace":"b","targets":[],"gateways":[{"id":"g","az":"a"}]}]}"#,
+        "lanes[0].gateways[0].writer: is missing"
+    )]
+    #[case(r#"{"lanes":[{"name":"a","namespace":"b","targets":[],"gateways":[{"id":"break-glass.x","az":"a"}]}]}"#, "gateways[0].id: names of this form")]
+    #[case(r#"{"lanes":[{"name":"a","namespace":"b","targets":[],"gateways":[],"measurementURLs":["/keda/metrics"]}]}"#, "`/keda/metrics` is not a URL")]
+    #[case(
+        r#"{"lanes":[],"breakGlass":{}}"#,
+        "breakGlass.groups: at least one group is needed; breakGlass.maxDuration: must be there"
+    )]
+    #[case(
+        r#"{"lanes":[],"limits":{"queueThreshold":"8"}}"#,
+        "limits.queueThreshold: `\"8\"` is not a whole number"
+    )]
     fn names_every_fault(#[case] text: &str, #[case] expected: &str) {
         let e = Settings::parse(text.as_bytes()).unwrap_err().to_string();
         assert!(e.contains(expected), "{e}");
+    }
+
+    #[test]
+    fn nobody_has_to_be_named_where_the_rule_is_off() {
+        let lane = r#"{"name":"a","namespace":"b","gateways":[{"id":"g","az":"a"}],
+            "targets":[{"kind":"Deployment","name":"w","slice":"stable"}]}"#;
+        for (rules, valid) in [("warn", true), ("off", true), ("enforce", false)] {
+            let text = format!(r#"{{"lanes":[{lane}],"rules":{{"state-owner":"{rules}"}}}}"#);
+            assert_eq!(Settings::parse(text.as_bytes()).is_ok(), valid, "{rules}");
+        }
     }
 
     #[test]

@@ -6,10 +6,10 @@
 
 use gate::facts::DiskTier;
 use gate::judge;
-use gate::lane::Target;
 use gate::scaling::LaneSize;
 use gate::signals::canary_5xx_rate::Judge;
 use gate::slice::Slice;
+use gate::target::Target;
 use gate::threshold::Thresholds;
 use gate::time::Timestamp;
 use gate::window::Periods;

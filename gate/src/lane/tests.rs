@@ -4,8 +4,13 @@ use proptest::prelude::*;
 use rstest::rstest;
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_510_800);
-const DECLARED: Declared =
-    Declared { stable_replicas: Some(6), headroom: 1, min_stable: 1, has_canary_target: true };
+const DECLARED: Declared = Declared {
+    stable_replicas: Some(6),
+    headroom: 1,
+    min_stable: 1,
+    has_canary_target: true,
+    when_stale: WhenStale::Freeze,
+};
 const NO_CANARY_TARGET: Declared = Declared { has_canary_target: false, ..DECLARED };
 
 fn verdict(change: impl FnOnce(&mut Verdict)) -> Result<Verdict, Unknown> {
@@ -81,7 +86,7 @@ fn rows(
     #[case] alone: Option<i64>,
 ) {
     let both = state(v.clone(), DECLARED);
-    let number = |s: &LaneState, slice| s.allowed(slice, Some(4)).map(|a| a.0);
+    let number = |s: &LaneState, slice| s.allowed(slice, Column::Ceiling, Some(4));
     assert_eq!(number(&both, Slice::Stable), stable);
     assert_eq!(number(&both, Slice::Canary), canary);
     assert_eq!(number(&state(v, NO_CANARY_TARGET), Slice::Stable), alone);
@@ -100,8 +105,8 @@ fn create_is_compared_with_the_declared_limit(
     #[case] canary: Option<i64>,
 ) {
     let s = state(v, DECLARED);
-    assert_eq!(s.allowed(Slice::Stable, None).map(|a| a.0), stable);
-    assert_eq!(s.allowed(Slice::Canary, None).map(|a| a.0), canary);
+    assert_eq!(s.allowed(Slice::Stable, Column::Ceiling, None), stable);
+    assert_eq!(s.allowed(Slice::Canary, Column::Ceiling, None), canary);
 }
 
 #[rstest]
@@ -112,8 +117,64 @@ fn create_is_compared_with_the_declared_limit(
 #[case::missing(missing(), Rule::CapFrozen)]
 fn the_first_rule_names_the_refusal(#[case] v: Result<Verdict, Unknown>, #[case] rule: Rule) {
     let s = state(v, DECLARED);
-    let (_, finding) = s.refusal(Slice::Stable, Some(6), 8, |_| true).unwrap();
+    let (_, finding) = s.refusal(Slice::Stable, Column::Ceiling, Some(6), 8, |_| true).unwrap();
     assert_eq!(finding.row.rule(), rule);
+}
+
+/// `whenStale: cap` is the `*/scale` column's: up to the declared limit of the slice.
+#[rstest]
+#[case::missing_freeze(missing(), WhenStale::Freeze, Some(2), Some(2), Some(0))]
+#[case::missing_cap(missing(), WhenStale::Cap, Some(2), Some(6), Some(0))]
+#[case::stale_cap(aged(181), WhenStale::Cap, Some(2), Some(6), Some(0))]
+#[case::frozen_is_known(frozen(), WhenStale::Cap, Some(2), Some(2), Some(0))]
+#[case::red_is_known(red(), WhenStale::Cap, Some(2), Some(2), Some(0))]
+fn while_the_state_is_not_known(
+    #[case] v: Result<Verdict, Unknown>,
+    #[case] stale: WhenStale,
+    #[case] ceiling: Option<i64>,
+    #[case] scale: Option<i64>,
+    #[case] canary_scale: Option<i64>,
+) {
+    let s = state(v, Declared { when_stale: stale, ..DECLARED });
+    assert_eq!(s.allowed(Slice::Stable, Column::Ceiling, Some(2)), ceiling);
+    assert_eq!(s.allowed(Slice::Stable, Column::Scale, Some(2)), scale);
+    assert_eq!(s.allowed(Slice::Canary, Column::Scale, Some(0)), canary_scale);
+}
+
+#[rstest]
+#[case::idle(verdict(|_| {}), None)]
+#[case::active(active(), Some(Row::CanaryActive))]
+#[case::aborted(aborted(), None)]
+#[case::missing(missing(), Some(Row::Unknown))]
+#[case::stale(aged(181), Some(Row::Unknown))]
+#[case::red(red(), None)]
+fn skill_packs_and_promotions_are_locked(
+    #[case] v: Result<Verdict, Unknown>,
+    #[case] row: Option<Row>,
+) {
+    assert_eq!(state(v, DECLARED).lock().map(|f| f.row), row);
+}
+
+#[test]
+fn one_gateway_is_named_and_the_others_are_counted() {
+    let of = |id: &str| {
+        let v = Verdict { canary_active: true, az_under_test: Some("a".into()), ..idle(id, NOW) };
+        GatewayState::of(id, "a", Ok(v), 180, NOW)
+    };
+    let s = LaneState::of(&[of("gw-a1"), of("gw-a2"), of("gw-a3")], None, DECLARED, NOW);
+    let finding = s.canary_active().unwrap();
+    assert_eq!((finding.gateway.as_str(), finding.others), ("gw-a1", 2));
+    assert_eq!(s.under_test.az.as_deref(), Some("a"));
+}
+
+#[test]
+fn maintenance_is_any_gateways() {
+    let of = |id: &str, maintenance| {
+        GatewayState::of(id, "a", Ok(Verdict { maintenance, ..idle(id, NOW) }), 180, NOW)
+    };
+    let lane = |gateways: &[GatewayState]| LaneState::of(gateways, None, DECLARED, NOW).maintenance;
+    assert_eq!(lane(&[of("gw-a1", false), of("gw-a2", true)]).as_deref(), Some("gw-a2"));
+    assert_eq!(lane(&[of("gw-a1", false)]), None);
 }
 
 #[test]
@@ -123,7 +184,7 @@ fn without_a_stable_value_nothing_rises() {
         v.canary_active = true;
         v.stable_replicas = None;
     });
-    assert_eq!(state(v, undeclared).allowed(Slice::Stable, Some(4)).unwrap().0, 4);
+    assert_eq!(state(v, undeclared).allowed(Slice::Stable, Column::Ceiling, Some(4)).unwrap(), 4);
 }
 
 #[test]
@@ -133,20 +194,26 @@ fn the_lower_of_reviewed_and_published_wins() {
         v.stable_replicas = Some(3);
         v.headroom = 0;
     });
-    assert_eq!(state(v, NO_CANARY_TARGET).allowed(Slice::Stable, Some(1)).unwrap().0, 3);
+    assert_eq!(
+        state(v, NO_CANARY_TARGET).allowed(Slice::Stable, Column::Ceiling, Some(1)).unwrap(),
+        3
+    );
     let v = verdict(|v| {
         v.canary_active = true;
         v.stable_replicas = Some(50);
         v.headroom = 50;
     });
-    assert_eq!(state(v, NO_CANARY_TARGET).allowed(Slice::Stable, Some(1)).unwrap().0, 7);
+    assert_eq!(
+        state(v, NO_CANARY_TARGET).allowed(Slice::Stable, Column::Ceiling, Some(1)).unwrap(),
+        7
+    );
 }
 
 #[test]
 fn stable_may_always_rise_to_its_minimum() {
     let s = state(red(), Declared { min_stable: 2, ..DECLARED });
-    assert_eq!(s.allowed(Slice::Stable, Some(0)).unwrap().0, 2);
-    assert_eq!(s.allowed(Slice::Canary, Some(0)).unwrap().0, 0);
+    assert_eq!(s.allowed(Slice::Stable, Column::Ceiling, Some(0)).unwrap(), 2);
+    assert_eq!(s.allowed(Slice::Canary, Column::Ceiling, Some(0)).unwrap(), 0);
 }
 
 #[test]
@@ -173,7 +240,7 @@ fn a_gateway_of_another_az_speaks_for_the_canary_only() {
     ];
     for (b, expected) in cases {
         let s = LaneState::of(&[a.clone(), of("gw-b1", "b", b)], Some("a"), DECLARED, NOW);
-        assert_eq!(s.allowed(Slice::Stable, Some(4)).map(|x| x.0), expected);
+        assert_eq!(s.allowed(Slice::Stable, Column::Ceiling, Some(4)), expected);
     }
 }
 
@@ -184,9 +251,11 @@ fn gateways_that_disagree_freeze() {
         GatewayState::of(id, "a", Ok(v), 180, NOW)
     };
     let s = LaneState::of(&[of("gw-a1", "x"), of("gw-a2", "y")], None, DECLARED, NOW);
-    let (_, f) = s.refusal(Slice::Stable, Some(4), 5, |_| true).unwrap();
+    let (_, f) = s.refusal(Slice::Stable, Column::Ceiling, Some(4), 5, |_| true).unwrap();
     assert_eq!(f.row, Row::Frozen);
     assert!(f.reason.contains("skill_hash"));
+    // No pack is the one to run.
+    assert_eq!(s.under_test, UnderTest::default());
 }
 
 fn any_verdict() -> impl Strategy<Value = Result<Verdict, Unknown>> {
@@ -224,26 +293,28 @@ proptest! {
     #[test]
     fn nothing_rises_while_degraded_but_to_the_stable_minimum(
         v in any_verdict(), others in prop::collection::vec(any_verdict(), 0..3),
-        old in 0i64..20, new in 0i64..40, canary in any::<bool>(),
+        old in 0i64..20, new in 0i64..40, canary in any::<bool>(), scale in any::<bool>(),
     ) {
         let degraded = v.clone().map(|v| Verdict { degraded: true, frozen_by: vec![Cause::Signal(Signal::CanaryP99)], ..v });
         let slice = if canary { Slice::Canary } else { Slice::Stable };
+        let column = if scale { Column::Scale } else { Column::Ceiling };
         let gateways: Vec<_> = std::iter::once(degraded).chain(others)
             .map(|v| GatewayState::of("gw-a1", "a", v, 180, NOW)).collect();
         let s = LaneState::of(&gateways, None, DECLARED, NOW);
         let floor = if canary { 0 } else { i64::from(DECLARED.min_stable) };
         if new > old.max(floor) {
-            prop_assert!(s.refusal(slice, Some(old), new, |_| true).is_some());
+            prop_assert!(s.refusal(slice, column, Some(old), new, |_| true).is_some());
         }
     }
 
     #[test]
     fn lowering_is_never_refused(
-        vs in prop::collection::vec(any_verdict(), 0..4), old in 0i64..40, less in 0i64..40, canary in any::<bool>(),
+        vs in prop::collection::vec(any_verdict(), 0..4), old in 0i64..40, less in 0i64..40, canary in any::<bool>(), scale in any::<bool>(),
     ) {
         let slice = if canary { Slice::Canary } else { Slice::Stable };
+        let column = if scale { Column::Scale } else { Column::Ceiling };
         let gateways: Vec<_> = vs.into_iter().map(|v| GatewayState::of("gw-a1", "a", v, 180, NOW)).collect();
         let s = LaneState::of(&gateways, None, DECLARED, NOW);
-        prop_assert!(s.refusal(slice, Some(old), old - less, |_| true).is_none());
+        prop_assert!(s.refusal(slice, column, Some(old), old - less, |_| true).is_none());
     }
 }

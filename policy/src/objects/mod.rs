@@ -1,3 +1,254 @@
-//! What the fields of each kind mean, kind by kind.
+//! Kubernetes objects, read from plain JSON.
+//!
+//! No type of theirs is deserialised: what is there and has another shape than
+//! expected must not become an error (a webhook that cannot read an object
+//! would have to refuse it) nor an absence (absent numbers have defaults, and
+//! a maximum of `"7"` is none of them).
 
+pub mod behavior;
+pub mod config_map;
+pub mod hpa;
+pub mod job;
+pub mod measurement;
+pub mod scaled_job;
 pub mod scaled_object;
+pub mod trigger;
+pub mod workload;
+
+use crate::request::Request;
+use gate::target::TargetKind;
+use serde_json::Value;
+
+const NOTHING: &Value = &Value::Null;
+
+/// Objects that some rule looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    ScaledObject,
+    /// `scaledobjects/status`.
+    ScaledObjectStatus,
+    ScaledJob,
+    HorizontalPodAutoscaler,
+    Workload(TargetKind),
+    /// `autoscaling/v1 Scale` of whatever has replicas.
+    Scale,
+    /// Jobs and CronJobs.
+    Job,
+    ConfigMap,
+    /// What may poll a measurement URL beside KEDA.
+    Measurement,
+}
+
+impl Kind {
+    /// By group, kind and subresource; the audit scanner has the kind where
+    /// the resource belongs, so that is not looked at.
+    pub fn of(request: &Request) -> Option<Self> {
+        let kind = match (request.group.as_str(), request.kind.as_str()) {
+            ("autoscaling", "Scale") => return Some(Kind::Scale),
+            ("keda.sh", "ScaledObject") if request.sub_resource == "status" => {
+                return Some(Kind::ScaledObjectStatus)
+            }
+            ("keda.sh", "ScaledObject") => Kind::ScaledObject,
+            ("keda.sh", "ScaledJob") => Kind::ScaledJob,
+            ("autoscaling", "HorizontalPodAutoscaler") => Kind::HorizontalPodAutoscaler,
+            ("apps", "Deployment") => Kind::Workload(TargetKind::Deployment),
+            ("apps", "StatefulSet") => Kind::Workload(TargetKind::StatefulSet),
+            ("argoproj.io", "Rollout") => Kind::Workload(TargetKind::Rollout),
+            ("batch", "Job" | "CronJob") => Kind::Job,
+            ("", "ConfigMap") => Kind::ConfigMap,
+            ("argoproj.io", "AnalysisTemplate" | "ClusterAnalysisTemplate" | "AnalysisRun")
+            | ("flagger.app", "MetricTemplate" | "Canary") => Kind::Measurement,
+            _ => return None,
+        };
+        // Status is its controller's own; what it acts on is in spec and metadata.
+        request.sub_resource.is_empty().then_some(kind)
+    }
+}
+
+/// An object of any kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Object<'a>(pub &'a Value);
+
+impl<'a> Object<'a> {
+    pub fn at(self, path: &[&str]) -> &'a Value {
+        path.iter().fold(self.0, |value, key| value.get(key).unwrap_or(NOTHING))
+    }
+
+    /// A string; empty where there is none.
+    pub fn text(self, path: &[&str]) -> &'a str {
+        self.at(path).as_str().unwrap_or_default()
+    }
+
+    pub fn number(self, path: &[&str]) -> Option<i64> {
+        number(self.at(path))
+    }
+
+    pub fn annotation(self, key: &str) -> Option<&'a str> {
+        match self.at(&["metadata", "annotations", key]) {
+            Value::Null => None,
+            value => Some(value.as_str().unwrap_or("not a string")),
+        }
+    }
+
+    /// An annotation as KEDA reads it: what it cannot parse is true
+    /// (`getBoolAnnotation`); the words are those of Go's `strconv.ParseBool`.
+    pub fn flag(self, key: &str) -> bool {
+        self.annotation(key)
+            .is_some_and(|v| !matches!(v, "0" | "f" | "F" | "false" | "FALSE" | "False"))
+    }
+
+    /// The workload that `path` refers to, as KEDA and the HPA read it.
+    pub fn reference(self, path: &[&str]) -> TargetRef<'a> {
+        let reference = Object(self.at(path));
+        let or = |text: &'a str, default: &'a str| if text.is_empty() { default } else { text };
+        let api_version = or(reference.text(&["apiVersion"]), DEFAULT_TARGET_API_VERSION);
+        TargetRef {
+            group: api_version.split_once('/').map_or("", |v| v.0),
+            kind: or(reference.text(&["kind"]), DEFAULT_TARGET_KIND),
+            name: reference.text(&["name"]),
+        }
+    }
+}
+
+/// `scaleTargetRef` where parts are absent (KEDA `scaledobject_types.go`).
+const DEFAULT_TARGET_KIND: &str = "Deployment";
+const DEFAULT_TARGET_API_VERSION: &str = "apps/v1";
+
+/// The workload that is scaled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TargetRef<'a> {
+    /// API group, without version.
+    pub group: &'a str,
+    pub kind: &'a str,
+    pub name: &'a str,
+}
+
+/// A replica number: absent or null is `None`, anything that is no integer the highest.
+pub fn number(value: &Value) -> Option<i64> {
+    match value {
+        Value::Null => None,
+        Value::Number(n) => Some(
+            n.as_i64()
+                .or_else(|| {
+                    n.as_f64().filter(|f| f.fract() == 0.0 && f.abs() < 1e15).map(|f| f as i64)
+                })
+                .unwrap_or(i64::MAX),
+        ),
+        _ => Some(i64::MAX),
+    }
+}
+
+/// A value without its nulls, empty objects, empty strings and falses: what
+/// Go's `omitempty` drops and typed clients put back.
+pub fn pruned(value: &Value) -> Value {
+    let is_empty = |v: &Value| match v {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        _ => false,
+    };
+    match value {
+        Value::Array(items) => {
+            let mut kept = Vec::new();
+            for item in items {
+                kept.push(pruned(item));
+            }
+            Value::Array(kept)
+        }
+        Value::Object(map) => {
+            let mut kept = serde_json::Map::new();
+            for (key, value) in map {
+                let value = pruned(value);
+                if !is_empty(&value) {
+                    kept.insert(key.clone(), value);
+                }
+            }
+            if kept.is_empty() {
+                Value::Null
+            } else {
+                Value::Object(kept)
+            }
+        }
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gate::ceiling::PAUSED;
+    use rstest::rstest;
+    use serde_json::json;
+
+    #[rstest]
+    #[case(json!(6), Some(6))]
+    #[case(json!(6.0), Some(6))]
+    #[case(json!(6.5), Some(i64::MAX))]
+    #[case(json!("6"), Some(i64::MAX))]
+    #[case(json!(-3), Some(-3))]
+    #[case(json!(1e15), Some(i64::MAX))]
+    #[case(json!(1e300), Some(i64::MAX))]
+    #[case(json!(u64::MAX), Some(i64::MAX))]
+    #[case(json!(null), None)]
+    #[case(json!([]), Some(i64::MAX))]
+    fn numbers(#[case] value: Value, #[case] expected: Option<i64>) {
+        assert_eq!(number(&value), expected);
+    }
+
+    #[rstest]
+    #[case("true", true)]
+    #[case("", true)]
+    #[case("no", true)]
+    #[case("false", false)]
+    #[case("0", false)]
+    fn flags_as_keda_reads_them(#[case] text: &str, #[case] expected: bool) {
+        let v = json!({"metadata": {"annotations": {PAUSED: text}}});
+        assert_eq!(Object(&v).flag(PAUSED), expected);
+    }
+
+    #[test]
+    fn a_reference_defaults_to_a_deployment() {
+        let v = json!({"spec": {"scaleTargetRef": {"name": "w"}}});
+        assert_eq!(
+            Object(&v).reference(&["spec", "scaleTargetRef"]),
+            TargetRef { group: "apps", kind: "Deployment", name: "w" }
+        );
+    }
+
+    #[rstest]
+    #[case("keda.sh", "ScaledObject", "", Some(Kind::ScaledObject))]
+    #[case("keda.sh", "ScaledObject", "status", Some(Kind::ScaledObjectStatus))]
+    #[case("keda.sh", "ScaledJob", "status", None)]
+    #[case("apps", "Deployment", "", Some(Kind::Workload(TargetKind::Deployment)))]
+    #[case("apps", "Deployment", "status", None)]
+    #[case("autoscaling", "Scale", "scale", Some(Kind::Scale))]
+    #[case("apps", "DaemonSet", "", None)]
+    #[case("", "ConfigMap", "", Some(Kind::ConfigMap))]
+    #[case("batch", "CronJob", "", Some(Kind::Job))]
+    #[case("flagger.app", "Canary", "", Some(Kind::Measurement))]
+    #[case("x.io", "Deployment", "", None)]
+    fn kinds(
+        #[case] group: &str,
+        #[case] kind: &str,
+        #[case] sub: &str,
+        #[case] expected: Option<Kind>,
+    ) {
+        let request = Request {
+            group: group.into(),
+            kind: kind.into(),
+            sub_resource: sub.into(),
+            ..Request::default()
+        };
+        assert_eq!(Kind::of(&request), expected);
+    }
+
+    #[test]
+    fn hostile_shapes_read_as_something() {
+        for v in [json!({"spec": 7, "metadata": []}), json!({"spec": {"scaleTargetRef": "x"}})] {
+            let object = Object(&v);
+            assert_eq!(object.reference(&["spec", "scaleTargetRef"]).name, "");
+            assert_eq!(object.number(&["spec", "maxReplicaCount"]), None);
+            assert_eq!(object.annotation("x"), None);
+        }
+    }
+}

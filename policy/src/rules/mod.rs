@@ -1,78 +1,116 @@
 //! The rules: one file each, named as in the message that users see.
 //!
-//! A rule looks at what an edit lifts and at the lane, both values, and
-//! returns a rejection or nothing. The numbers come from the one table in
-//! `gate::lane`; a rule adds which lifts and which rows are its own.
+//! A rule finds what it objects to in the old and the new object (a [`Fault`]),
+//! and says whether the lane's state bears it out. What an edit lifts is found
+//! once for four rules (`crate::lifts`); the numbers come from the one table
+//! in `gate::lane`, and a rule adds which lifts and which rows are its own.
 
 pub mod canary_cap;
 pub mod cap_frozen;
 pub mod ceiling_bypass;
+pub mod cooldown;
+pub mod promotion_freeze;
+pub mod queue_trigger;
 pub mod red_gate;
+pub mod replica_floor;
+pub mod scale_target;
+pub mod skill_lock;
+pub mod state_owner;
 
-use crate::rejection::Rejection;
+use crate::lifts::{Lift, LiftKind};
+use crate::rejection::{Ground, Rejection};
 use crate::scope::Change;
-use gate::lane::LaneState;
+use gate::lane::{Finding, LaneState};
 use gate::rule::Rule;
 
-/// One thing that an edit lifts.
+/// Something that one rule objects to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lift {
+pub struct Fault {
+    pub rule: Rule,
     /// Path of the field, as in the object.
     pub field: String,
-    /// Height before; `None` where there was no object.
-    pub old: Option<i64>,
-    /// Height after; `i64::MAX` where nothing bounds it.
-    pub new: i64,
-    /// The declared maximum itself, or another way to a height.
-    pub kind: LiftKind,
-    /// A replica number, which can be lowered to what is allowed; not a flag or a reference.
-    pub is_number: bool,
-    /// What the message says instead of numbers.
-    pub note: Option<String>,
+    /// What is wrong with it, to be read after the field.
+    pub what: String,
+    pub when: When,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LiftKind {
-    Ceiling,
-    Bypass,
-    /// A way to rise faster under the same cap: refused only while frozen.
-    Faster,
+impl Fault {
+    pub fn always(rule: Rule, field: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { rule, field: field.into(), what: what.into(), when: When::Always }
+    }
+}
+
+/// In which state of the lane a fault is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum When {
+    /// In every state; none is looked up.
+    Always,
+    /// While a gateway is in maintenance.
+    Maintenance,
+    /// While a canary is active, or whether one is, is not known.
+    Locked,
+    /// The same, unless this is the hash to run; `None` where none is named.
+    OtherHash(Option<String>),
+    /// While a canary is active in another AZ than this.
+    OtherAz(String),
 }
 
 /// Every rejection of a change, in the order of [`Rule::ALL`].
 pub fn check(change: &Change, lane: &LaneState) -> Vec<Rejection> {
-    Rule::ALL
-        .iter()
-        .copied()
-        .flat_map(|rule| match rule {
-            Rule::RedGate => red_gate::check(change, lane),
-            Rule::CapFrozen => cap_frozen::check(change, lane),
-            Rule::CanaryCap => canary_cap::check(change, lane),
-            Rule::CeilingBypass => ceiling_bypass::check(change, lane),
-        })
-        .collect()
+    let mut found = Vec::new();
+    for rule in Rule::ALL.iter().copied() {
+        match rule {
+            Rule::RedGate => found.extend(red_gate::check(change, lane)),
+            Rule::CapFrozen => found.extend(cap_frozen::check(change, lane)),
+            Rule::CanaryCap => found.extend(canary_cap::check(change, lane)),
+            Rule::CeilingBypass => found.extend(ceiling_bypass::check(change, lane)),
+            _ => {}
+        }
+        for fault in change.faults.iter().filter(|f| f.rule == rule) {
+            let finding = match &fault.when {
+                When::Always => None,
+                When::Maintenance if lane.maintenance.is_some() => None,
+                When::Locked => match lane.lock() {
+                    Some(finding) => Some(finding.clone()),
+                    None => continue,
+                },
+                When::OtherHash(hash) => match skill_lock::holds(change, lane, hash.as_deref()) {
+                    Some(finding) => Some(finding.clone()),
+                    None => continue,
+                },
+                When::OtherAz(az) => match replica_floor::holds(lane, az) {
+                    Some(finding) => Some(finding.clone()),
+                    None => continue,
+                },
+                When::Maintenance => continue,
+            };
+            found.push(Rejection { rule, ground: Ground::Fault { fault: fault.clone(), finding } });
+        }
+    }
+    found
 }
 
 /// Rises of the declared maximum that `rule`'s rows of the table refuse.
 fn ceiling(change: &Change, lane: &LaneState, rule: Rule) -> Vec<Rejection> {
-    refused(change, lane, rule, LiftKind::Ceiling, |finding| finding == rule)
+    refused(change, lane, rule, |lift| lift.kind == LiftKind::Ceiling, |row_rule| row_rule == rule)
 }
 
 fn refused(
     change: &Change,
     lane: &LaneState,
     rule: Rule,
-    kind: LiftKind,
+    lifts: impl Fn(&Lift) -> bool,
     rows: impl Fn(Rule) -> bool,
 ) -> Vec<Rejection> {
-    change
-        .lifts
-        .iter()
-        .filter(|lift| lift.kind == kind)
-        .filter_map(|lift| {
-            let (allowed, finding) =
-                lane.refusal(change.target.slice, lift.old, lift.new, &rows)?;
-            Some(Rejection { rule, lift: lift.clone(), allowed, finding: finding.clone() })
-        })
-        .collect()
+    let mut found = Vec::new();
+    let Some(target) = change.target else { return found };
+    for lift in change.lifts.iter().filter(|l| lifts(l)) {
+        if let Some((allowed, finding)) =
+            lane.refusal(target.slice, change.column, lift.old, lift.new, &rows)
+        {
+            let (lift, finding): (Lift, Finding) = (lift.clone(), finding.clone());
+            found.push(Rejection { rule, ground: Ground::Lift { lift, allowed, finding } });
+        }
+    }
+    found
 }

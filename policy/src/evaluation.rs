@@ -1,0 +1,63 @@
+//! Fetch, decide, read again what is in question: the order of look-ups.
+//!
+//! A list may be old or its watch dead, so before an answer that hurts, and
+//! before a ceiling rises, what is in question is read once more. What is read
+//! may turn the answer, and then others are in question.
+
+use crate::cluster;
+use crate::decision::{self, Decision, State};
+use crate::request::Input;
+use crate::scope::{self, Change};
+use crate::settings::Settings;
+
+/// The decisions of a request, one for each change.
+///
+/// # Errors
+/// The part of the request that cannot be read.
+pub fn decisions(input: &Input) -> Result<Vec<Decision<'_>>, String> {
+    let settings = &input.settings;
+    let mut decisions = Vec::new();
+    // The state of the last lane that was asked for: the changes of a lane follow one another.
+    let mut listed: Option<(&str, State)> = None;
+    for change in scope::changes(settings, &input.request, cluster::now())? {
+        if !change.asks_for_state(settings) {
+            decisions.push(decision::decide(settings, &change, &State::default(), cluster::now()));
+            continue;
+        }
+        let state = match listed.take() {
+            Some((lane, state)) if lane == change.lane.name => state,
+            _ => cluster::list(change.lane, cluster::now()),
+        };
+        let (decision, state) = settled(settings, &change, state);
+        decisions.push(decision);
+        listed = Some((&change.lane.name, state));
+    }
+    Ok(decisions)
+}
+
+fn settled<'a>(
+    settings: &Settings,
+    change: &Change<'a>,
+    mut state: State,
+) -> (Decision<'a>, State) {
+    let now = cluster::now();
+    let mut read = Vec::new();
+    let mut override_was_read = false;
+    loop {
+        let decision = decision::decide(settings, change, &state, now);
+        let again = decision::read_again(&decision, change, &state.gateways, &read);
+        for gateway in state.gateways.iter_mut().filter(|g| again.contains(&g.id)) {
+            *gateway = cluster::get_state(change.lane, &gateway.id, &gateway.az, cluster::now());
+        }
+        let reads_override =
+            !override_was_read && decision::read_override_again(settings, &decision, change);
+        if reads_override {
+            state.override_ = cluster::get_override(change.lane);
+            override_was_read = true;
+        }
+        if again.is_empty() && !reads_override {
+            return (decision, state);
+        }
+        read.extend(again);
+    }
+}

@@ -1,0 +1,119 @@
+//! What an edit lifts: every height that the new object can reach and the old
+//! one could not, by KEDA's and Kubernetes' meaning of the fields.
+//!
+//! Pure reading of two objects; whether a lift is allowed is the table's to
+//! say (`gate::lane`), in the name of a rule (`crate::rules`).
+
+pub mod hpa;
+pub mod scaled_job;
+pub mod scaled_object;
+pub mod workload;
+
+use gate::ceiling::{self, Level, ReplicaSpec};
+
+/// One thing that an edit lifts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lift {
+    /// Path of the field, as in the object.
+    pub field: String,
+    /// Height before; `None` where there was no object.
+    pub old: Option<i64>,
+    /// Height after; `i64::MAX` where nothing bounds it.
+    pub new: i64,
+    pub kind: LiftKind,
+    /// A replica number, which can be lowered to what is allowed; not a flag or a reference.
+    pub is_number: bool,
+    /// Starts pods by itself where there are none; a maximum does not.
+    pub wakes: bool,
+    /// What the message says instead of numbers.
+    pub note: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LiftKind {
+    /// The declared maximum itself, or the replicas themselves.
+    Ceiling,
+    /// Another way to a height.
+    Bypass,
+    /// A way to rise faster under the same cap: refused only while frozen.
+    Faster,
+}
+
+/// Names of the numbers in an object.
+struct Names {
+    max: &'static str,
+    min: &'static str,
+    scale_up: &'static str,
+}
+
+fn of_numbers(old: Option<&ReplicaSpec>, new: &ReplicaSpec, names: &Names) -> Vec<Lift> {
+    let mut lifts = Vec::new();
+    if old.is_none() {
+        lifts.push(Lift { kind: LiftKind::Ceiling, ..bypass(names.max, None, new.ceiling()) });
+    }
+    let nothing = ReplicaSpec::default();
+    for raise in ceiling::raises(old.unwrap_or(&nothing), new) {
+        if old.is_none() && raise.level == Level::Ceiling {
+            continue;
+        }
+        let field = match raise.level {
+            Level::Ceiling => names.max.to_owned(),
+            Level::Floor => names.min.to_owned(),
+            Level::Release if old.is_some_and(only_the_hpa_held) => names.scale_up.to_owned(),
+            level => level.field(),
+        };
+        lifts.push(Lift {
+            field,
+            old: old.map(|_| raise.old),
+            new: raise.new,
+            kind: if raise.level == Level::Ceiling { LiftKind::Ceiling } else { LiftKind::Bypass },
+            is_number: !matches!(raise.level, Level::Release | Level::ForceActivation),
+            wakes: !matches!(raise.level, Level::Ceiling | Level::Release),
+            note: match raise.level {
+                Level::Ceiling if new.max.is_none() => Some(format!(
+                    "was removed, and absent means KEDA's default of {}",
+                    ceiling::DEFAULT_MAX_REPLICAS
+                )),
+                Level::PausedReplicas if raise.new == i64::MAX => {
+                    Some("is no number: KEDA deletes the HPA and then fails on it".to_owned())
+                }
+                Level::Release => {
+                    Some("goes away and frees the target up to its maximum".to_owned())
+                }
+                _ => None,
+            },
+        });
+    }
+    lifts
+}
+
+fn only_the_hpa_held(spec: &ReplicaSpec) -> bool {
+    spec.scale_up_disabled
+        && !spec.paused
+        && !spec.paused_scale_out
+        && spec.paused_replicas.is_none()
+}
+
+fn bypass(field: &str, old: Option<i64>, new: i64) -> Lift {
+    Lift {
+        field: field.to_owned(),
+        old,
+        new,
+        kind: LiftKind::Bypass,
+        is_number: true,
+        wakes: false,
+        note: None,
+    }
+}
+
+fn unbounded(field: &str, note: &str) -> Lift {
+    Lift { is_number: false, note: Some(note.to_owned()), ..bypass(field, None, i64::MAX) }
+}
+
+fn faster(field: &str, note: &str) -> Lift {
+    Lift { kind: LiftKind::Faster, ..unbounded(field, note) }
+}
+
+fn annotation(key: &str) -> String {
+    format!("metadata.annotations[{key}]")
+}

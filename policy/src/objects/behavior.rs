@@ -1,0 +1,90 @@
+//! An HPA's `behavior`: how fast it goes up and down under the same maximum.
+//!
+//! Absent fields have the API's defaults: a `scaleUp` window of 0 s and
+//! `selectPolicy: Max`, a `scaleDown` window of 300 s (Kubernetes
+//! `pkg/apis/autoscaling/v2/defaults.go`).
+
+use super::{pruned, Object};
+use serde_json::Value;
+
+const DEFAULT_SCALE_DOWN_WINDOW_S: i64 = 300;
+const DEFAULT_SCALE_UP_WINDOW_S: i64 = 0;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Behavior<'a>(pub &'a Value);
+
+impl<'a> Behavior<'a> {
+    fn scale_up(self) -> Object<'a> {
+        Object(Object(self.0).at(&["scaleUp"]))
+    }
+
+    /// `Max`, `Min` or `Disabled`.
+    fn select(self) -> &'a str {
+        let select = self.scale_up().text(&["selectPolicy"]);
+        if select.is_empty() {
+            "Max"
+        } else {
+            select
+        }
+    }
+
+    pub fn scale_up_disabled(self) -> bool {
+        self.select() == "Disabled"
+    }
+
+    /// Seconds.
+    pub fn scale_down_window(self) -> i64 {
+        Object(self.0)
+            .number(&["scaleDown", "stabilizationWindowSeconds"])
+            .unwrap_or(DEFAULT_SCALE_DOWN_WINDOW_S)
+    }
+
+    /// Whether `self` may go up sooner or by more at once than `old`. What
+    /// cannot be compared (other policies, another tolerance) counts as faster.
+    pub fn scales_up_faster_than(self, old: Behavior) -> bool {
+        if self.scale_up_disabled() {
+            return false;
+        }
+        let window = |b: Behavior| {
+            b.scale_up()
+                .number(&["stabilizationWindowSeconds"])
+                .unwrap_or(DEFAULT_SCALE_UP_WINDOW_S)
+        };
+        let same =
+            |key: &str| pruned(self.scale_up().at(&[key])) == pruned(old.scale_up().at(&[key]));
+        let select_as_slow =
+            self.select() == old.select() || (old.select() == "Max" && self.select() == "Min");
+        !(window(self) >= window(old) && select_as_slow && same("policies") && same("tolerance"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use serde_json::json;
+
+    #[rstest]
+    #[case::same(json!({"scaleUp": {"stabilizationWindowSeconds": 60}}), json!({"scaleUp": {"stabilizationWindowSeconds": 60}}), false)]
+    #[case::absent_is_the_default(json!(null), json!({"scaleUp": {"stabilizationWindowSeconds": 0, "selectPolicy": "Max"}}), false)]
+    #[case::longer_window(json!(null), json!({"scaleUp": {"stabilizationWindowSeconds": 60}}), false)]
+    #[case::shorter_window(json!({"scaleUp": {"stabilizationWindowSeconds": 60}}), json!({"scaleUp": {"stabilizationWindowSeconds": 59}}), true)]
+    #[case::removed_window(json!({"scaleUp": {"stabilizationWindowSeconds": 60}}), json!(null), true)]
+    #[case::disabled(json!(null), json!({"scaleUp": {"selectPolicy": "Disabled", "policies": [{"value": 9}]}}), false)]
+    #[case::enabled(json!({"scaleUp": {"selectPolicy": "Disabled"}}), json!({"scaleUp": {"selectPolicy": "Min"}}), true)]
+    #[case::max_to_min(json!(null), json!({"scaleUp": {"selectPolicy": "Min"}}), false)]
+    #[case::min_to_max(json!({"scaleUp": {"selectPolicy": "Min"}}), json!(null), true)]
+    #[case::other_policies(json!(null), json!({"scaleUp": {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}]}}), true)]
+    #[case::tolerance(json!(null), json!({"scaleUp": {"tolerance": "0.01"}}), true)]
+    #[case::scale_down_only(json!(null), json!({"scaleDown": {"stabilizationWindowSeconds": 600}}), false)]
+    fn faster(#[case] old: Value, #[case] new: Value, #[case] expected: bool) {
+        assert_eq!(Behavior(&new).scales_up_faster_than(Behavior(&old)), expected);
+    }
+
+    #[rstest]
+    #[case(json!(null), 300)]
+    #[case(json!({"scaleDown": {"stabilizationWindowSeconds": 0}}), 0)]
+    fn scale_down_window(#[case] behavior: Value, #[case] expected: i64) {
+        assert_eq!(Behavior(&behavior).scale_down_window(), expected);
+    }
+}

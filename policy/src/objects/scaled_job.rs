@@ -1,0 +1,24 @@
+//! A KEDA ScaledJob: its own target; the maximum counts Jobs
+//! (`scaledjob_types.go`: default 100, whatever the minimum).
+
+use super::Object;
+use gate::ceiling::{ReplicaSpec, PAUSED};
+
+#[derive(Clone, Copy, Debug)]
+pub struct ScaledJob<'a>(pub Object<'a>);
+
+impl ScaledJob<'_> {
+    pub fn replicas(self) -> ReplicaSpec {
+        ReplicaSpec {
+            max: self.0.number(&["spec", "maxReplicaCount"]),
+            min: self.0.number(&["spec", "minReplicaCount"]),
+            paused: self.0.flag(PAUSED),
+            ..ReplicaSpec::default()
+        }
+    }
+
+    /// Pods of each Job at a time.
+    pub fn parallelism(self) -> i64 {
+        self.0.number(&["spec", "jobTargetRef", "parallelism"]).unwrap_or(1)
+    }
+}

@@ -1,0 +1,83 @@
+//! Deployments, StatefulSets and Argo Rollouts, and the Scale of each.
+
+use super::{Object, TargetRef};
+use gate::target::TargetKind;
+use serde_json::Value;
+
+/// `spec.replicas` where it is absent: the API's default for a workload, and
+/// what an absent number means in a Scale.
+const DEFAULT_REPLICAS: i64 = 1;
+const DEFAULT_SCALE_REPLICAS: i64 = 0;
+
+pub fn replicas(object: Object) -> i64 {
+    object.number(&["spec", "replicas"]).unwrap_or(DEFAULT_REPLICAS)
+}
+
+pub fn scale_replicas(object: Object) -> i64 {
+    object.number(&["spec", "replicas"]).unwrap_or(DEFAULT_SCALE_REPLICAS)
+}
+
+/// The workload whose pod template a Rollout runs instead of its own.
+pub fn workload_ref(object: Object) -> Option<TargetRef> {
+    let path = ["spec", "workloadRef"];
+    object.at(&path).is_object().then(|| object.reference(&path))
+}
+
+/// Pods that a Rollout runs whatever `spec.replicas` says: `setCanaryScale`
+/// and the preview of a blue-green rollout (argo-rollouts `types.go`).
+pub fn extra_replicas(object: Object) -> [(&'static str, i64); 2] {
+    let steps = object.at(&["spec", "strategy", "canary", "steps"]).as_array();
+    let canary = steps
+        .into_iter()
+        .flatten()
+        .filter_map(|s| Object(s).number(&["setCanaryScale", "replicas"]))
+        .max();
+    let preview = object.number(&["spec", "strategy", "blueGreen", "previewReplicaCount"]);
+    [
+        ("spec.strategy.canary.steps[].setCanaryScale.replicas", canary.unwrap_or(0)),
+        ("spec.strategy.blueGreen.previewReplicaCount", preview.unwrap_or(0)),
+    ]
+}
+
+/// The skill hash on the pod template.
+pub fn skill_hash<'a>(object: Object<'a>, kind: TargetKind, annotation: &str) -> Option<&'a str> {
+    let template = match kind {
+        TargetKind::ScaledJob => object.at(&["spec", "jobTargetRef", "template"]),
+        _ => object.at(&["spec", "template"]),
+    };
+    match Object(template).at(&["metadata", "annotations", annotation]) {
+        Value::Null => None,
+        value => Some(value.as_str().unwrap_or("not a string")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn absent_replicas_differ_by_kind() {
+        let v = json!({"spec": {}});
+        assert_eq!((replicas(Object(&v)), scale_replicas(Object(&v))), (1, 0));
+    }
+
+    #[test]
+    fn a_rollout_may_run_more_than_its_replicas() {
+        let v = json!({"spec": {"strategy": {"canary": {"steps": [
+            {"setWeight": 10}, {"setCanaryScale": {"replicas": 3}}, {"setCanaryScale": {"replicas": 2}}
+        ]}, "blueGreen": {"previewReplicaCount": 4}}}});
+        assert_eq!(extra_replicas(Object(&v)).map(|e| e.1), [3, 4]);
+        assert_eq!(extra_replicas(Object(&json!({}))).map(|e| e.1), [0, 0]);
+    }
+
+    #[test]
+    fn the_hash_is_on_the_pod_template() {
+        let template = json!({"metadata": {"annotations": {"h": "c4e1"}}});
+        let v = json!({"spec": {"template": template}});
+        assert_eq!(skill_hash(Object(&v), TargetKind::Deployment, "h"), Some("c4e1"));
+        assert_eq!(skill_hash(Object(&v), TargetKind::ScaledJob, "h"), None);
+        let v = json!({"spec": {"jobTargetRef": {"template": template}}});
+        assert_eq!(skill_hash(Object(&v), TargetKind::ScaledJob, "h"), Some("c4e1"));
+    }
+}

@@ -1,0 +1,159 @@
+//! `queue-trigger`: a lane scales on how much work waits, and only KEDA polls
+//! the gateway's measurement.
+//!
+//! Without a queue trigger, or with one that asks for a worker a job, the lane
+//! runs at its maximum whatever the canary does; `fallback` under a formula
+//! multiplies by the number of triggers (kedacore/keda#5371); a second poller
+//! of the measurement URL is refused by the gateway, or makes it refuse KEDA.
+
+use super::Fault;
+use crate::objects::measurement::mentions;
+use crate::objects::scaled_object::ScaledObject;
+use crate::objects::trigger::{of_text, Threshold};
+use crate::objects::Object;
+use crate::settings::{Lane, Limits};
+use gate::rule::Rule;
+
+/// What is wrong with the triggers and was not before. `old` is absent where
+/// the ScaledObject is new on the target.
+pub fn find(limits: &Limits, old: Option<ScaledObject>, new: ScaledObject) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut fault = |field: &str, what: String| {
+        faults.push(Fault::always(Rule::QueueTrigger, field, what));
+    };
+    let has_queue = |so: ScaledObject| so.triggers().any(|t| t.is_queue_depth());
+    if !has_queue(new) && old.is_none_or(has_queue) {
+        fault("spec.triggers", "has no trigger on queue depth".to_owned());
+    }
+    if let Some((field, threshold)) = lowest_threshold(new) {
+        let was = old.and_then(lowest_threshold).map_or(f64::INFINITY, |(_, n)| n);
+        if threshold < f64::from(limits.queue_threshold) && threshold < was {
+            let least = limits.queue_threshold;
+            fault(
+                &field,
+                format!(
+                    "is no number or below {least}, the least number of waiting jobs a replica"
+                ),
+            );
+        }
+    }
+    let anonymous = |so: ScaledObject| {
+        so.triggers().filter(|t| t.is_metrics_api() && !t.authenticates()).count()
+    };
+    if anonymous(new) > old.map_or(0, anonymous) {
+        fault(
+            "spec.triggers",
+            "has a metrics-api trigger that sends no credentials: authMode `bearer`, `basic`, \
+             `apiKey` or `tls` and an authenticationRef are both needed"
+                .to_owned(),
+        );
+    }
+    let multiplies = |so: ScaledObject| {
+        so.formula_target().is_some()
+            && so.fallback_behavior().is_some_and(|b| b != "scalingModifiers")
+    };
+    if multiplies(new) && !old.is_some_and(multiplies) {
+        fault(
+            "spec.fallback",
+            "with a scalingModifiers formula needs `behavior: scalingModifiers`, else failing \
+             triggers multiply it"
+                .to_owned(),
+        );
+    }
+    faults
+}
+
+/// The lowest threshold of a queue trigger, or the formula's target where one
+/// makes a single metric of them; what is no number is lower than all.
+fn lowest_threshold(so: ScaledObject) -> Option<(String, f64)> {
+    let height = |threshold| match threshold {
+        Threshold::At(n) => Some(n),
+        Threshold::NotANumber(_) => Some(f64::NEG_INFINITY),
+        Threshold::Unknown => None,
+    };
+    if let Some(target) = so.formula_target() {
+        return Some((
+            "spec.advanced.scalingModifiers.target".to_owned(),
+            height(of_text(target))?,
+        ));
+    }
+    let mut lowest: Option<(String, f64)> = None;
+    for (i, trigger) in so.triggers().enumerate().filter(|(_, t)| t.is_queue_depth()) {
+        let Some(n) = height(trigger.threshold()) else { continue };
+        if lowest.as_ref().is_none_or(|(_, low)| n < *low) {
+            lowest = Some((format!("spec.triggers[{i}].metadata.{}", trigger.threshold_key()), n));
+        }
+    }
+    lowest
+}
+
+/// A measurement URL of the lane in an object that is not the lane's own.
+pub fn foreign_caller(lane: &Lane, old: Option<Object>, new: Object) -> Option<Fault> {
+    let url = lane.measurement_urls.iter().find(|url| {
+        let names = |object: Object| mentions(object.at(&["spec"]), url);
+        names(new) && !old.is_some_and(names)
+    })?;
+    Some(Fault::always(
+        Rule::QueueTrigger,
+        "spec",
+        format!("polls {url}, which only the lane's ScaledObject may: use a `read` token's view of another path, or the lane's own metric"),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::tests::sample;
+    use rstest::rstest;
+    use serde_json::{json, Value};
+
+    fn redis(length: &str) -> Value {
+        json!({"triggers": [{"type": "redis", "metadata": {"listLength": length}}]})
+    }
+    fn api(mode: &str) -> Value {
+        json!({"triggers": [{"type": "metrics-api", "metadata": {"targetValue": "8", "authMode": mode, "valueLocation": "scaling.pending_jobs"}, "authenticationRef": {"name": "x"}}]})
+    }
+    fn formula(target: &str, behavior: &str) -> Value {
+        json!({
+            "triggers": [{"type": "redis", "metadata": {"listLength": "1"}}],
+            "advanced": {"scalingModifiers": {"formula": "x", "target": target}},
+            "fallback": {"replicas": 2, "behavior": behavior}
+        })
+    }
+
+    #[rstest]
+    #[case::enough(json!(null), redis("8"), &[])]
+    #[case::too_low(json!(null), redis("7.9"), &["spec.triggers[0].metadata.listLength"])]
+    #[case::kedas_default_of_five(json!(null), json!({"triggers": [{"type": "redis", "metadata": {}}]}), &["spec.triggers[0].metadata.listLength"])]
+    #[case::no_number(json!(null), redis("many"), &["spec.triggers[0].metadata.listLength"])]
+    #[case::no_worse(redis("5"), redis("5"), &[])]
+    #[case::better(redis("5"), redis("6"), &[])]
+    #[case::worse(redis("5"), redis("4"), &["spec.triggers[0].metadata.listLength"])]
+    #[case::no_trigger(json!(null), json!({}), &["spec.triggers"])]
+    #[case::cpu_alone(json!(null), json!({"triggers": [{"type": "cpu"}]}), &["spec.triggers"])]
+    #[case::hold_alone(json!(null), json!({"triggers": [{"type": "metrics-api", "metadata": {"valueLocation": "scaling.frozen", "targetValue": "1", "authMode": "bearer"}, "authenticationRef": {"name": "x"}}]}), &["spec.triggers"])]
+    #[case::none_before_either(json!({}), json!({}), &[])]
+    #[case::bearer(json!(null), api("bearer"), &[])]
+    #[case::anonymous(json!(null), api(""), &["spec.triggers"])]
+    #[case::oauth_sends_nothing(json!(null), api("oauth"), &["spec.triggers"])]
+    #[case::anonymous_before(api(""), api("custom"), &[])]
+    #[case::formula(json!(null), formula("8", "scalingModifiers"), &[])]
+    #[case::formula_too_low(json!(null), formula("7", "scalingModifiers"), &["spec.advanced.scalingModifiers.target"])]
+    #[case::formula_with_fallback(json!(null), formula("8", "static"), &["spec.fallback"])]
+    #[case::formula_with_fallback_before(formula("8", "static"), formula("8", "static"), &[])]
+    fn triggers(#[case] old: Value, #[case] new: Value, #[case] expected: &[&str]) {
+        let limits = sample().limits;
+        let (before, after) = (json!({ "spec": old }), json!({ "spec": new }));
+        let before = (!old.is_null()).then_some(ScaledObject(Object(&before)));
+        let found = find(&limits, before, ScaledObject(Object(&after)));
+        assert_eq!(found.iter().map(|f| f.field.as_str()).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_second_caller_is_found_once() {
+        let settings = sample();
+        let v = json!({"spec": {"metrics": [{"provider": {"web": {"url": "https://canary.gw.example.com/keda/metrics"}}}]}});
+        assert!(foreign_caller(&settings.lanes[0], None, Object(&v)).is_some());
+        assert!(foreign_caller(&settings.lanes[0], Some(Object(&v)), Object(&v)).is_none());
+    }
+}
