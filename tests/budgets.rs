@@ -34,7 +34,7 @@ fn median_admission(gateways: usize) -> Duration {
             "metadata": { "name": format!("canary-gate.{id}"), "namespace": "builds", "labels": { "canary-gate.dev/lane": "l" } },
             "data": { "verdict": verdict.to_string() }
         }));
-        listed.push(json!({ "id": id, "az": "a" }));
+        listed.push(json!({ "id": id, "az": "a", "writer": format!("system:serviceaccount:builds:canary-gate-{id}") }));
     }
     let mut settings = scenario().policy.settings;
     settings["lanes"][0]["gateways"] = Value::Array(listed);

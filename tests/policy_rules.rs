@@ -1,8 +1,9 @@
 //! Every case below `tests/admission/RULE/` through the built policy.
 //!
 //! A case is one file: settings, the state objects that the cluster holds, the
-//! request as the API server sends it, and the whole answer. Dropping in a file
-//! adds a test; `BLESS=1 make test` writes the answers that the policy gives.
+//! request as the API server sends it, the whole answer and the look-ups that
+//! it took. Dropping in a file adds a test; `BLESS=1 make test` writes the
+//! answers that the policy gives.
 
 use gate::rule::Rule;
 use gate::time::Timestamp;
@@ -28,9 +29,25 @@ fn cases() -> Vec<PathBuf> {
     files
 }
 
+fn objects<'a>(case: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+    case[key].as_array().into_iter().flatten()
+}
+
+/// `state` is what the cluster holds, `listed` what lists still show where
+/// that is something else (a dead watch).
 fn cluster_of(case: &Value) -> Cluster {
     let mut cluster = Cluster::default();
-    for object in case["state"].as_array().into_iter().flatten() {
+    if case.get("listed").is_some() {
+        for object in objects(case, "listed") {
+            cluster.put(object.clone());
+        }
+        cluster.freeze_lists();
+        for object in objects(case, "listed") {
+            let text = |pointer| object.pointer(pointer).and_then(Value::as_str).unwrap();
+            cluster.delete(text("/kind"), text("/metadata/namespace"), text("/metadata/name"));
+        }
+    }
+    for object in objects(case, "state") {
         cluster.put(object.clone());
     }
     cluster.fault = match case["fault"].as_str() {
@@ -38,38 +55,40 @@ fn cluster_of(case: &Value) -> Cluster {
         Some("not-granted") => Fault::NotGranted,
         Some("forbidden") => Fault::Forbidden,
         Some("timeout") => Fault::Timeout,
+        Some("malformed") => Fault::Malformed,
         Some(other) => panic!("unknown fault {other}"),
     };
     cluster
 }
 
-fn host(case: &Value) -> PolicyHost {
+/// The case with every time as far from now as it was from then.
+fn moved_to_now(case: &Value) -> Value {
+    let then = Timestamp::parse(case["now"].as_str().unwrap()).unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+    let text = case.to_string();
+    let mut moved = String::new();
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find("2026-") {
+        let (before, after) = rest.split_at(at);
+        moved.push_str(before);
+        let time = after.get(..20).and_then(|t| Timestamp::parse(t).ok());
+        let Some(time) = time else { panic!("{after}: not a time") };
+        moved.push_str(&Timestamp::from_millis(now + time.millis() - then.millis()).to_string());
+        rest = &after[20..];
+    }
+    moved.push_str(rest);
+    serde_json::from_str(&moved).unwrap()
+}
+
+/// The answer, and the look-ups that it took.
+fn answer(case: &Value) -> (Value, Vec<String>) {
     let now = Timestamp::parse(case["now"].as_str().unwrap()).unwrap();
     let cluster = Arc::new(Mutex::new(cluster_of(case)));
-    PolicyHost::start(&modules().policy, Clock::at(now), cluster).unwrap()
-}
-
-/// The case with every verdict as old now as it was then.
-fn observed_relative_to_now(case: &Value) -> Value {
-    let then = Timestamp::parse(case["now"].as_str().unwrap()).unwrap();
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let mut case = case.clone();
-    for object in case["state"].as_array_mut().into_iter().flatten() {
-        let text = object["data"]["verdict"].as_str().unwrap_or_default();
-        // A malformed verdict has no time to move.
-        let Ok(mut verdict) = serde_json::from_str::<Value>(text) else { continue };
-        let observed = Timestamp::parse(verdict["observed_at"].as_str().unwrap()).unwrap();
-        let moved = since.as_millis() as i64 + observed.millis() - then.millis();
-        verdict["observed_at"] = Timestamp::from_millis(moved).to_string().into();
-        object["data"]["verdict"] = verdict.to_string().into();
-    }
-    case
-}
-
-fn answer(case: &Value) -> Value {
+    let host = PolicyHost::start(&modules().policy, Clock::at(now), Arc::clone(&cluster)).unwrap();
     let payload = json!({ "settings": case["settings"], "request": case["request"] });
-    let bytes = host(case).call("validate", payload.to_string().as_bytes()).unwrap();
-    serde_json::from_slice(&bytes).unwrap()
+    let bytes = host.call("validate", payload.to_string().as_bytes()).unwrap();
+    let lookups = std::mem::take(&mut cluster.lock().unwrap().lookups);
+    (serde_json::from_slice(&bytes).unwrap(), lookups)
 }
 
 fn load(path: &Path) -> (String, Value) {
@@ -84,17 +103,20 @@ fn every_case_is_answered_as_written() {
     let mut wrong = Vec::new();
     for path in cases() {
         let (text, case) = load(&path);
-        let got = answer(&case);
+        let (got, lookups) = answer(&case);
         if bless {
             let input = text.split(ANSWER).next().unwrap();
             let yaml = serde_yaml_ng::to_string(&got).unwrap();
             let indented: String = yaml.lines().map(|l| format!("  {l}\n")).collect();
-            std::fs::write(&path, format!("{}{ANSWER}{indented}", input.trim_end())).unwrap();
-        } else if got != case["answer"] {
+            let lookups = serde_yaml_ng::to_string(&json!({ "lookups": lookups })).unwrap();
+            let blessed = format!("{}{ANSWER}{indented}{lookups}", input.trim_end());
+            std::fs::write(&path, blessed).unwrap();
+        } else if got != case["answer"] || json!(lookups) != case["lookups"] {
             wrong.push(format!(
-                "{}:\n  got      {got}\n  expected {}",
+                "{}:\n  got      {got} {lookups:?}\n  expected {} {}",
                 path.display(),
-                case["answer"]
+                case["answer"],
+                case["lookups"]
             ));
         }
     }
@@ -158,9 +180,10 @@ fn kubewardens_engine_answers_alike() {
             })),
         )
         .unwrap();
-        // On that engine it is really now, so what was observed moves to now:
-        // last, since a boundary is a second wide.
-        *cluster.lock().unwrap() = cluster_of(&observed_relative_to_now(&case));
+        // On that engine it is really now, so every time moves to now: last,
+        // since a boundary is a second wide.
+        let case = moved_to_now(&case);
+        *cluster.lock().unwrap() = cluster_of(&case);
         let payload = json!({ "settings": case["settings"], "request": case["request"] });
         let got: Value =
             serde_json::from_slice(&wapc.call("validate", payload.to_string().as_bytes()).unwrap())

@@ -36,6 +36,8 @@ pub enum Fault {
     Forbidden,
     /// The call ends in the host's time-out.
     Timeout,
+    /// The host answers with something that is no list and no object.
+    Malformed,
 }
 
 /// An HTTP answer of the API server.
@@ -96,6 +98,7 @@ impl Cluster {
                 ))
             }
             Fault::Timeout => return Err("deadline has elapsed".into()),
+            Fault::Malformed => return Ok(br#"{"items": 7}"#.to_vec()),
         }
         let masks: Vec<&str> = request
             .get("field_masks")

@@ -137,7 +137,7 @@ fn verdict_of(object: &Borrowed) -> Result<Verdict, Unknown> {
 
 fn not_found(lane: &Lane, id: &str) -> Unknown {
     Unknown::Missing(format!(
-        "ConfigMap {}/{} is not there: is the filter on that gateway loaded and allowed to write it?",
+        "ConfigMap {}/{} is not there (is the filter on that gateway loaded and allowed to write it?)",
         lane.namespace,
         config_map_name(id)
     ))

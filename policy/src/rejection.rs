@@ -58,7 +58,7 @@ impl Rejection {
             }
             Ground::Fault { fault, .. } => {
                 text.push_str(remedy_of_rule(self.rule));
-                text.push_str(&gitops(Column::Ceiling, &format!("leave {} as it is", fault.field)));
+                text.push_str(&gitops(d.column, &format!("leave {} as it is", fault.field)));
             }
         }
         text
@@ -90,9 +90,11 @@ fn edit(lift: &Lift, allowed: i64) -> String {
         format!("{numbers}{note} while frozen")
     } else if *is_number {
         format!("{numbers}{note} (allowed now: {allowed})")
-    } else {
-        // A pause or a flag has no number to offer.
+    } else if old.is_some() {
+        // A pause has no number to offer.
         format!("{numbers}{note} (allowed now: its old value)")
+    } else {
+        format!("{numbers}: {}", note.trim_start())
     }
 }
 
@@ -141,7 +143,7 @@ fn remedy_of_row(row: Row) -> &'static str {
 fn remedy_of_rule(rule: Rule) -> &'static str {
     match rule {
         Rule::ScaleTarget => "Point scaleTargetRef at the worker workload, or change the lane's targets in the policy's settings first.",
-        Rule::QueueTrigger => "See docs/rules.md#queue-trigger for triggers that pass.",
+        Rule::QueueTrigger => "docs/rules.md#queue-trigger shows triggers that pass, and where else a canary's rate can be read.",
         Rule::Cooldown => "Use a longer time, or change `limits` in the policy's settings.",
         Rule::ReplicaFloor => "Keep the minimum as `minReplicas` in the policy's settings has it; a canary is woken in the AZ under test alone.",
         Rule::SkillLock => "Send `end` or `abort` first (`PUT /keda/canary`), or use the hash that `begin` named.",

@@ -86,6 +86,16 @@ impl Request {
         }
     }
 
+    /// `NAMESPACE/NAME`, as far as they are known.
+    pub fn full_name(&self) -> String {
+        let name = if self.name.is_empty() { "(generated name)" } else { &self.name };
+        if self.namespace.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}/{name}", self.namespace)
+        }
+    }
+
     /// Whether the object has this name, or may be given it: a mutating
     /// webhook sees `generateName` before five characters are added to it.
     pub fn may_be_named(&self, name: &str) -> bool {

@@ -67,7 +67,7 @@ pub fn answer(settings: &Settings, request: &Request, decisions: &[Decision]) ->
         }
     }
     warnings.push(warning(&rejection.short(first)));
-    let object = format!("{} {}/{}", request.kind_in_words(), request.namespace, request.name);
+    let object = format!("{} {}", request.kind_in_words(), request.full_name());
     respond(ValidationResponse {
         accepted: false,
         message: Some(rejection.message(first, &object, settings.break_glass.as_ref())),

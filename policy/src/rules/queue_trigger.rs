@@ -96,7 +96,7 @@ pub fn foreign_caller(lane: &Lane, old: Option<Object>, new: Object) -> Option<F
     Some(Fault::always(
         Rule::QueueTrigger,
         "spec",
-        format!("polls {url}, which only the lane's ScaledObject may: use a `read` token's view of another path, or the lane's own metric"),
+        format!("polls {url}, which has one caller, the lane's ScaledObject"),
     ))
 }
 
