@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Each installs what it needs and builds what it runs.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint wasm setup clean
+.PHONY: help demo test bench lint wasm setup clean
 
 DIST := dist
 
@@ -15,6 +15,10 @@ test: wasm ## everything: unit, property, both wasm modules, real Envoy
 	@scripts/setup.sh envoy
 	@scripts/build-wasm.sh --with-trap
 	@scripts/test.sh
+
+bench: wasm ## what the policy costs, against one that decides nothing
+	@scripts/build-wasm.sh --with-bare
+	@cargo run --locked -q -p tests --bin bench
 
 lint: ## formatting and clippy, warnings are errors
 	cargo fmt --all -- --check

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds both wasm modules into dist/, with the toolchain that setup.sh settled on.
 # --with-trap: also target/trap/proxy-filter.wasm, which traps on demand, for the tests.
+# --with-bare: also target/bare/bare_policy.wasm, the yardstick of the bench.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=wasm32-wasip1
@@ -44,4 +45,9 @@ if [ "${1:-}" = --with-trap ]; then
     export CARGO_TARGET_DIR=target/wasm-trap
     build -p proxy-filter --features trap
     install_as "$CARGO_TARGET_DIR/$target/release/proxy_filter.wasm" target/trap/proxy-filter.wasm
+fi
+
+if [ "${1:-}" = --with-bare ]; then
+    build -p bare-policy
+    install_as "$CARGO_TARGET_DIR/$target/release/bare_policy.wasm" target/bare/bare_policy.wasm
 fi

@@ -168,11 +168,13 @@ fn names_say_what_the_answers_are() {
 fn kubewardens_engine_answers_alike() {
     use wasmtime_provider::WasmtimeEngineProviderBuilder;
     let bytes = std::fs::read(root("dist/policy.wasm")).unwrap();
+    // Compiled once, instantiated for each request, as the policy server does.
+    let compiled = WasmtimeEngineProviderBuilder::new().module_bytes(&bytes).build_pre().unwrap();
     for path in cases() {
         let (_, case) = load(&path);
         let cluster = Arc::new(Mutex::new(Cluster::default()));
         let shared = Arc::clone(&cluster);
-        let engine = WasmtimeEngineProviderBuilder::new().module_bytes(&bytes).build().unwrap();
+        let engine = compiled.rehydrate(None).unwrap();
         let wapc = wapc::WapcHost::new(
             Box::new(engine),
             Some(Box::new(move |_, _, _, operation, payload| {

@@ -5,10 +5,9 @@
 //! the object is checked when it is written; while it is valid every raise up
 //! to its ceiling passes with a warning that names who, why and until when.
 
-use crate::fields::Fields;
+use crate::fields::{Faults, Fields, Path};
 use crate::parse;
 use crate::time::Timestamp;
-use serde_json::Value;
 
 /// Key of the ConfigMap's `data`.
 pub const OVERRIDE_KEY: &str = "override";
@@ -37,24 +36,20 @@ impl Override {
     /// # Errors
     /// Every fault with its key, one text.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let value: Value = parse::json(text.as_bytes())?;
-        let mut faults = Vec::new();
-        let mut f = Fields::of(&value, "", &mut faults);
+        let value = parse::tree(text.as_bytes())?;
+        let mut faults = Faults::default();
+        let mut f = Fields::of(&value, Path::Top, &mut faults);
         let until = f.parsed("until", Timestamp::parse);
         let (reason, by) = (f.required("reason"), f.required("by"));
         let ceiling = f.number("ceiling");
         for (key, missing) in [("until", until.is_none()), ("ceiling", ceiling.is_none())] {
-            if missing && value.get(key).is_none() {
+            if missing && value.get(key).is_null() {
                 f.fault(key, "is missing");
             }
         }
         f.finish();
-        match (until, ceiling) {
-            (Some(until), Some(ceiling)) if faults.is_empty() => {
-                Ok(Self { until, reason, by, ceiling })
-            }
-            _ => Err(faults.join("; ")),
-        }
+        let (until, ceiling) = (until.unwrap_or_default(), ceiling.unwrap_or_default());
+        faults.or(Self { until, reason, by, ceiling }).map_err(|faults| faults.join("; "))
     }
 
     /// Whether it excuses anything now. One that lasts longer than anybody may

@@ -11,6 +11,24 @@ use serde::{Deserialize, Deserializer};
 /// Longest text that operators and nodes may send, bytes: it ends in a ConfigMap.
 pub const MAX_TEXT: usize = 256;
 
+/// Any JSON, borrowing the text it was read from: the policy reads a thousand
+/// verdicts in one answer, and objects of which it looks at a few fields.
+pub type Json<'a> = serde_json_borrow::Value<'a>;
+
+/// Reads any JSON.
+///
+/// # Errors
+/// `path: what is wrong`.
+#[inline(never)]
+pub fn tree(bytes: &[u8]) -> Result<Json<'_>, String> {
+    json(bytes)
+}
+
+/// The value of a key, whatever `value` is; null where it is not there.
+pub fn get<'a>(value: &'a Json<'a>, key: &str) -> &'a Json<'a> {
+    value.as_object().and_then(|map| map.get(key)).unwrap_or(&Json::Null)
+}
+
 /// Deserialises JSON.
 ///
 /// # Errors

@@ -1,10 +1,10 @@
 //! The workloads that a lane scales.
 
-use crate::fields::Fields;
+use crate::fields::{Faults, Fields, Path};
+use crate::parse::Json;
 use crate::slice::Slice;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 
 crate::named_enum! {
     /// Kinds that a lane can scale.
@@ -53,32 +53,31 @@ pub struct Target {
 
 impl Target {
     /// Reads one item of `targets`.
-    pub fn read(value: &Value, path: &str, faults: &mut Vec<String>) -> Option<Self> {
-        let before = faults.len();
+    pub fn read<'a>(value: &'a Json<'a>, path: Path, faults: &mut Faults) -> Option<Self> {
         let mut f = Fields::of(value, path, faults);
         let kind = f.parsed("kind", TargetKind::parse);
         let name = f.required("name");
         let slice = f.parsed("slice", Slice::parse);
-        let (scaled_object, az, hpa) = (f.text("scaledObject"), f.text("az"), f.text("hpa"));
-        f.finish();
-        if faults.len() == before {
-            for (key, missing) in [("kind", kind.is_none()), ("slice", slice.is_none())] {
-                if missing {
-                    faults.push(format!("{path}.{key}: is missing"));
-                }
+        for key in ["kind", "slice"] {
+            if value.is_object() && value.get(key).is_null() {
+                f.fault(key, "is missing");
             }
         }
+        let (scaled_object, az, hpa) = (f.text("scaledObject"), f.text("az"), f.text("hpa"));
+        f.finish();
         Some(Self { kind: kind?, name, slice: slice?, scaled_object, az, hpa })
     }
 }
 
 impl<'de> Deserialize<'de> for Target {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let mut faults = Vec::new();
-        let target = Self::read(&Value::deserialize(d)?, "target", &mut faults);
-        match target {
-            Some(target) if faults.is_empty() => Ok(target),
-            _ => Err(D::Error::custom(faults.join("; "))),
+        let value = Json::deserialize(d)?;
+        let mut faults = Faults::default();
+        let target = Self::read(&value, Path::Key(&Path::Top, "target"), &mut faults);
+        match faults.or(target) {
+            Ok(Some(target)) => Ok(target),
+            Ok(None) => Err(D::Error::custom("target: cannot be read")),
+            Err(faults) => Err(D::Error::custom(faults.join("; "))),
         }
     }
 }

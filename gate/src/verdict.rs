@@ -7,11 +7,12 @@
 use crate::document::Status;
 use crate::facts::DiskTier;
 use crate::hold::Cause;
-use crate::parse;
+use crate::parse::{self, Json};
 use crate::signals::disk::DiskLevel;
 use crate::time::Timestamp;
-use serde::{Deserialize, Serialize};
-use serde_json_borrow::Value;
+use serde::de::{Error, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt;
 
 /// Value of `schema`.
 pub const SCHEMA: &str = "verdict.v1";
@@ -66,44 +67,53 @@ impl Verdict {
     /// # Errors
     /// The JSON path that is wrong, or a schema of another version.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let value: Value = parse::json(text.as_bytes())?;
-        let keys = Keys(&value);
-        let schema = keys.text("schema")?;
+        let keys: Keys = parse::json(text.as_bytes())?;
+        let schema = keys.text(const { at("schema") })?;
         if schema != SCHEMA {
             return Err(format!(
                 "schema: `{schema}` is not `{SCHEMA}`, update the policy or the filter"
             ));
         }
         let mut frozen_by = Vec::new();
-        for cause in
-            keys.get("frozen_by").and_then(Value::as_array).ok_or_else(|| wrong("frozen_by"))?
+        for cause in keys
+            .get(const { at("frozen_by") })
+            .and_then(Json::as_array)
+            .ok_or_else(|| wrong(const { at("frozen_by") }))?
         {
-            frozen_by
-                .push(cause.as_str().and_then(Cause::parse).ok_or_else(|| wrong("frozen_by"))?);
+            frozen_by.push(
+                cause
+                    .as_str()
+                    .and_then(Cause::parse)
+                    .ok_or_else(|| wrong(const { at("frozen_by") }))?,
+            );
         }
         Ok(Self {
             schema: schema.to_owned(),
-            gateway: keys.text("gateway")?.to_owned(),
-            az: keys.text("az")?.to_owned(),
-            observed_at: keys.named("observed_at", Timestamp::parse)?,
-            status: keys.named("status", Status::parse)?,
-            canary_active: keys.flag("canary_active")?,
-            degraded: keys.flag("degraded")?,
-            frozen: keys.flag("frozen")?,
+            gateway: keys.text(const { at("gateway") })?.to_owned(),
+            az: keys.text(const { at("az") })?.to_owned(),
+            observed_at: keys.named(const { at("observed_at") }, Timestamp::parse)?,
+            status: keys.named(const { at("status") }, Status::parse)?,
+            canary_active: keys.flag(const { at("canary_active") })?,
+            degraded: keys.flag(const { at("degraded") })?,
+            frozen: keys.flag(const { at("frozen") })?,
             frozen_by,
-            aborted: keys.flag("aborted")?,
-            asleep: keys.flag("asleep")?,
-            disk: keys.named("disk", DiskLevel::parse)?,
-            disk_tier: keys.named("disk_tier", DiskTier::parse)?,
-            epoch: keys.number("epoch")?.ok_or_else(|| wrong("epoch"))?,
-            promotion_frozen: keys.flag("promotion_frozen")?,
-            maintenance: keys.flag("maintenance")?,
-            az_under_test: keys.optional_text("az_under_test")?,
-            stable_replicas: keys.replicas("stable_replicas")?,
-            headroom: keys.replicas("headroom")?.ok_or_else(|| wrong("headroom"))?,
-            skill_hash: keys.optional_text("skill_hash")?,
-            stable_skill_hash: keys.optional_text("stable_skill_hash")?,
-            reason: keys.text("reason")?.to_owned(),
+            aborted: keys.flag(const { at("aborted") })?,
+            asleep: keys.flag(const { at("asleep") })?,
+            disk: keys.named(const { at("disk") }, DiskLevel::parse)?,
+            disk_tier: keys.named(const { at("disk_tier") }, DiskTier::parse)?,
+            epoch: keys
+                .number(const { at("epoch") })?
+                .ok_or_else(|| wrong(const { at("epoch") }))?,
+            promotion_frozen: keys.flag(const { at("promotion_frozen") })?,
+            maintenance: keys.flag(const { at("maintenance") })?,
+            az_under_test: keys.optional_text(const { at("az_under_test") })?,
+            stable_replicas: keys.replicas(const { at("stable_replicas") })?,
+            headroom: keys
+                .replicas(const { at("headroom") })?
+                .ok_or_else(|| wrong(const { at("headroom") }))?,
+            skill_hash: keys.optional_text(const { at("skill_hash") })?,
+            stable_skill_hash: keys.optional_text(const { at("stable_skill_hash") })?,
+            reason: keys.text(const { at("reason") })?.to_owned(),
         })
     }
 
@@ -117,44 +127,139 @@ impl Verdict {
     }
 }
 
-/// The keys of a verdict, read without copies: the policy reads a thousand of
-/// them in one answer, and the derived reader (which the filter uses for what it
-/// keeps itself) is a tenth of the module. A test holds the two in step.
-/// Keys that are not known are a later version's.
-struct Keys<'a>(&'a Value<'a>);
+/// The keys, in the order in which they are written.
+const KEYS: [&str; 22] = [
+    "schema",
+    "gateway",
+    "az",
+    "observed_at",
+    "status",
+    "canary_active",
+    "degraded",
+    "frozen",
+    "frozen_by",
+    "aborted",
+    "asleep",
+    "disk",
+    "disk_tier",
+    "epoch",
+    "promotion_frozen",
+    "maintenance",
+    "az_under_test",
+    "stable_replicas",
+    "headroom",
+    "skill_hash",
+    "stable_skill_hash",
+    "reason",
+];
 
-fn wrong(key: &str) -> String {
-    format!("{key}: is missing or of another type")
+/// Place of a key; one that is not there does not compile.
+const fn at(key: &str) -> usize {
+    let mut i = 0;
+    loop {
+        let (mut j, known) = (0, KEYS[i].as_bytes());
+        while j < known.len() && j < key.len() && known[j] == key.as_bytes()[j] {
+            j += 1;
+        }
+        if j == known.len() && j == key.len() {
+            return i;
+        }
+        i += 1;
+    }
+}
+
+/// The values of a verdict, each in its place and without copies: the policy
+/// reads a thousand of them in one answer, and the derived reader (which the
+/// filter uses for what it keeps itself) is a tenth of the module. A test holds
+/// the two in step. Keys that are not known are a later version's.
+struct Keys<'a>([Json<'a>; KEYS.len()]);
+
+impl<'de> Deserialize<'de> for Keys<'de> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        const NO_MAP: &str = "is not a map";
+        struct Places;
+        impl<'de> Visitor<'de> for Places {
+            type Value = Keys<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a verdict")
+            }
+            // Serde's own answers to these print floats, seventeen kilobytes of it.
+            fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
+                Err(E::custom(NO_MAP))
+            }
+            fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
+                Err(E::custom(NO_MAP))
+            }
+            fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
+                Err(E::custom(NO_MAP))
+            }
+            fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
+                Err(E::custom(NO_MAP))
+            }
+            fn visit_str<E: Error>(self, _: &str) -> Result<Self::Value, E> {
+                Err(E::custom(NO_MAP))
+            }
+            fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+                Err(E::custom(NO_MAP))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
+                Err(A::Error::custom(NO_MAP))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut values = Keys(Default::default());
+                let mut next = 0;
+                while let Some(key) = map.next_key::<Json>()? {
+                    let key = key.as_str().unwrap_or_default();
+                    let is_next = KEYS.get(next) == Some(&key);
+                    let place =
+                        if is_next { Some(next) } else { KEYS.iter().position(|k| *k == key) };
+                    let value = map.next_value()?;
+                    if let Some(place) = place {
+                        next = place + 1;
+                        if let Some(slot) = values.0.get_mut(place) {
+                            *slot = value;
+                        }
+                    }
+                }
+                Ok(values)
+            }
+        }
+        d.deserialize_any(Places)
+    }
+}
+
+fn wrong(place: usize) -> String {
+    format!("{}: is missing or of another type", KEYS.get(place).unwrap_or(&""))
 }
 
 impl<'a> Keys<'a> {
     /// Null is as good as absent.
-    fn get(&self, key: &str) -> Option<&'a Value<'a>> {
-        self.0.as_object()?.get(key).filter(|v| !v.is_null())
+    fn get(&self, place: usize) -> Option<&Json<'a>> {
+        self.0.get(place).filter(|v| !v.is_null())
     }
 
-    fn text(&self, key: &str) -> Result<&'a str, String> {
-        self.get(key).and_then(Value::as_str).ok_or_else(|| wrong(key))
+    fn text(&self, place: usize) -> Result<&str, String> {
+        self.get(place).and_then(Json::as_str).ok_or_else(|| wrong(place))
     }
 
-    fn optional_text(&self, key: &str) -> Result<Option<String>, String> {
-        self.get(key).map(|_| self.text(key).map(str::to_owned)).transpose()
+    fn optional_text(&self, place: usize) -> Result<Option<String>, String> {
+        self.get(place).map(|_| self.text(place).map(str::to_owned)).transpose()
     }
 
-    fn named<T>(&self, key: &str, parse: fn(&str) -> Result<T, String>) -> Result<T, String> {
-        parse(self.text(key)?).map_err(|e| format!("{key}: {e}"))
+    fn named<T>(&self, place: usize, parse: fn(&str) -> Result<T, String>) -> Result<T, String> {
+        parse(self.text(place)?).map_err(|e| format!("{}: {e}", KEYS.get(place).unwrap_or(&"")))
     }
 
-    fn flag(&self, key: &str) -> Result<bool, String> {
-        self.get(key).and_then(Value::as_bool).ok_or_else(|| wrong(key))
+    fn flag(&self, place: usize) -> Result<bool, String> {
+        self.get(place).and_then(Json::as_bool).ok_or_else(|| wrong(place))
     }
 
-    fn number(&self, key: &str) -> Result<Option<u64>, String> {
-        self.get(key).map(|v| v.as_u64().ok_or_else(|| wrong(key))).transpose()
+    fn number(&self, place: usize) -> Result<Option<u64>, String> {
+        self.get(place).map(|v| v.as_u64().ok_or_else(|| wrong(place))).transpose()
     }
 
-    fn replicas(&self, key: &str) -> Result<Option<u32>, String> {
-        self.number(key)?.map(|n| u32::try_from(n).map_err(|_| wrong(key))).transpose()
+    fn replicas(&self, place: usize) -> Result<Option<u32>, String> {
+        self.number(place)?.map(|n| u32::try_from(n).map_err(|_| wrong(place))).transpose()
     }
 }
 
@@ -202,8 +307,12 @@ pub(crate) mod tests {
     #[rstest]
     #[case("", "EOF")]
     #[case("{}", "schema: is missing")]
-    #[case("null", "schema: is missing")]
-    #[case("[]", "schema: is missing")]
+    #[case("null", "is not a map")]
+    #[case("[]", "is not a map")]
+    #[case("true", "is not a map")]
+    #[case("-7", "is not a map")]
+    #[case("7.5", "is not a map")]
+    #[case("\"text\"", "is not a map")]
     fn malformed_is_an_error(#[case] text: &str, #[case] expected: &str) {
         assert!(Verdict::parse(text).unwrap_err().contains(expected));
     }

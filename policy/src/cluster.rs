@@ -14,11 +14,11 @@ use crate::decision::State;
 use crate::settings::Lane;
 use gate::break_glass::{self, Override, OVERRIDE_KEY};
 use gate::lane::{GatewayState, Unknown};
+use gate::parse::{get as at, tree, Json};
 use gate::time::Timestamp;
 use gate::verdict::{config_map_name, Verdict, LANE_LABEL, VERDICT_KEY};
 use kubewarden_policy_sdk::wapc_guest;
 use serde_json::{json, Map, Value};
-use serde_json_borrow::Value as Borrowed;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The host's wall clock.
@@ -38,7 +38,8 @@ pub fn list(lane: &Lane, now: Timestamp) -> State {
         "field_masks": field_masks(),
     });
     let answer = call("list_resources_by_namespace", &request);
-    let items = answer.as_ref().map_err(Clone::clone).and_then(|bytes| items(bytes));
+    let list = answer.as_ref().map_err(Clone::clone).and_then(|bytes| json_of(bytes));
+    let items = list.as_ref().map_err(Clone::clone).and_then(items);
     let by_name = items.as_ref().map(|items| index_by_name(items));
     let find = |name: &str| {
         let (items, by_name) = (items.as_ref().ok()?, by_name.as_ref().ok()?);
@@ -58,20 +59,14 @@ pub fn list(lane: &Lane, now: Timestamp) -> State {
     State { gateways, override_ }
 }
 
-/// The items of a list. Borrowed: there may be a thousand.
-fn items(answer: &[u8]) -> Result<Vec<Borrowed<'_>>, String> {
-    match json_of(answer)? {
-        Borrowed::Object(mut list) => match list.get_mut("items").map(std::mem::take) {
-            Some(Borrowed::Array(items)) => Ok(items),
-            _ => Err("the host's answer has no items".to_owned()),
-        },
-        _ => Err("the host's answer is no list".to_owned()),
-    }
+/// The items of a list.
+fn items<'a>(list: &'a Json<'a>) -> Result<&'a [Json<'a>], String> {
+    at(list, "items").as_array().ok_or_else(|| "the host's answer has no items".to_owned())
 }
 
 /// Places of the items. A map of this type is in the module already; one of
 /// references would be another, and a sort.
-fn index_by_name(items: &[Borrowed]) -> Map<String, Value> {
+fn index_by_name(items: &[Json]) -> Map<String, Value> {
     let mut places = Map::new();
     for (i, item) in items.iter().enumerate() {
         if let Some(name) = text_at(item, "metadata", "name") {
@@ -81,12 +76,12 @@ fn index_by_name(items: &[Borrowed]) -> Map<String, Value> {
     places
 }
 
-fn json_of(bytes: &[u8]) -> Result<Borrowed<'_>, String> {
-    serde_json::from_slice(bytes).map_err(|e| format!("the host's answer is no JSON: {e}"))
+fn json_of(bytes: &[u8]) -> Result<Json<'_>, String> {
+    tree(bytes).map_err(|e| format!("the host's answer is no JSON: {e}"))
 }
 
-fn text_at<'a>(object: &'a Borrowed<'a>, outer: &str, inner: &str) -> Option<&'a str> {
-    object.as_object()?.get(outer)?.as_object()?.get(inner)?.as_str()
+fn text_at<'a>(object: &'a Json<'a>, outer: &str, inner: &str) -> Option<&'a str> {
+    at(at(object, outer), inner).as_str()
 }
 
 /// The state of one gateway, past every cache.
@@ -125,11 +120,11 @@ fn field_masks() -> [String; 3] {
 }
 
 /// One that cannot be read excuses nothing.
-fn override_of(object: &Borrowed) -> Option<Override> {
+fn override_of(object: &Json) -> Option<Override> {
     Override::parse(text_at(object, "data", OVERRIDE_KEY)?).ok()
 }
 
-fn verdict_of(object: &Borrowed) -> Result<Verdict, Unknown> {
+fn verdict_of(object: &Json) -> Result<Verdict, Unknown> {
     let text = text_at(object, "data", VERDICT_KEY)
         .ok_or_else(|| Unknown::Malformed(format!("data.{VERDICT_KEY} is not there")))?;
     Verdict::parse(text).map_err(Unknown::Malformed)

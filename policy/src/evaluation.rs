@@ -14,7 +14,7 @@ use crate::settings::Settings;
 ///
 /// # Errors
 /// The part of the request that cannot be read.
-pub fn decisions(input: &Input) -> Result<Vec<Decision<'_>>, String> {
+pub fn decisions<'a>(input: &'a Input<'a>) -> Result<Vec<Decision<'a>>, String> {
     let settings = &input.settings;
     let mut decisions = Vec::new();
     // The state of the last lane that was asked for: the changes of a lane follow one another.

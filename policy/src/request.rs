@@ -5,11 +5,11 @@
 
 use crate::objects::Object;
 use crate::settings::Settings;
-use serde_json::Value;
+use gate::parse::{get, tree, Json};
 
 /// The parts that the policy looks at; absent and null text is empty.
 #[derive(Clone, Debug, Default)]
-pub struct Request {
+pub struct Request<'a> {
     /// Group and kind of the object.
     pub group: String,
     pub kind: String,
@@ -23,35 +23,34 @@ pub struct Request {
     /// Empty is nobody.
     pub user: String,
     pub groups: Vec<String>,
-    pub object: Value,
-    pub old_object: Value,
+    pub object: Json<'a>,
+    pub old_object: Json<'a>,
 }
 
-impl Request {
+impl<'a> Request<'a> {
     /// Reads by hand: a few text fields of a large object, without a
     /// deserialiser of their own in the module.
-    fn read(mut value: Value) -> Result<Self, String> {
+    fn read(mut value: Json<'a>) -> Result<Self, String> {
         if !value.is_object() {
             return Err("request: is not an object".to_owned());
         }
         let mut wrong = None;
-        let mut text = |path: &str| match value.pointer(path) {
-            None | Some(Value::Null) => String::new(),
-            Some(Value::String(text)) => text.clone(),
-            Some(_) => {
-                wrong.get_or_insert(format!("request{}: is not a string", path.replace('/', ".")));
-                String::new()
+        let mut text = |path: &[&str]| {
+            let found = Object(&value).at(path);
+            if found.as_str().is_none() && !found.is_null() {
+                wrong.get_or_insert(format!("request.{}: is not a string", path.join(".")));
             }
+            found.as_str().unwrap_or_default().to_owned()
         };
         let mut request = Self {
-            group: text("/kind/group"),
-            kind: text("/kind/kind"),
-            resource: text("/resource/resource"),
-            sub_resource: text("/subResource"),
-            name: text("/name"),
-            namespace: text("/namespace"),
-            operation: text("/operation"),
-            user: text("/userInfo/username"),
+            group: text(&["kind", "group"]),
+            kind: text(&["kind", "kind"]),
+            resource: text(&["resource", "resource"]),
+            sub_resource: text(&["subResource"]),
+            name: text(&["name"]),
+            namespace: text(&["namespace"]),
+            operation: text(&["operation"]),
+            user: text(&["userInfo", "username"]),
             ..Self::default()
         };
         if let Some(wrong) = wrong {
@@ -63,13 +62,12 @@ impl Request {
                 return Err(format!("request.{key}: is missing"));
             }
         }
-        let groups = value.pointer("/userInfo/groups").and_then(Value::as_array);
-        for group in groups.into_iter().flatten().filter_map(Value::as_str) {
+        let groups = get(get(&value, "userInfo"), "groups").as_array();
+        for group in groups.into_iter().flatten().filter_map(Json::as_str) {
             request.groups.push(group.to_owned());
         }
-        let mut take = |key: &str| value.get_mut(key).map(Value::take).unwrap_or_default();
-        request.object = take("object");
-        request.old_object = take("oldObject");
+        request.object = take(&mut value, "object");
+        request.old_object = take(&mut value, "oldObject");
         if request.name.is_empty() {
             // A name that is generated is in the object first.
             request.name = Object(&request.object).text(&["metadata", "name"]).to_owned();
@@ -108,6 +106,13 @@ impl Request {
     }
 }
 
+fn take<'a>(value: &mut Json<'a>, key: &str) -> Json<'a> {
+    match value {
+        Json::Object(map) => map.get_mut(key).map(std::mem::take).unwrap_or_default(),
+        _ => Json::Null,
+    }
+}
+
 /// Characters that the API server adds to `generateName`.
 const GENERATED: usize = 5;
 
@@ -121,27 +126,25 @@ pub enum Operation {
 }
 
 /// What the host hands to `validate`.
-pub struct Input {
+pub struct Input<'a> {
     pub settings: Settings,
-    pub request: Request,
+    pub request: Request<'a>,
 }
 
 /// Reads the payload of `validate`.
 ///
 /// # Errors
 /// The part and path that is wrong.
-pub fn parse(payload: &[u8]) -> Result<Input, String> {
-    let mut payload: Value =
-        gate::parse::json(payload).map_err(|e| format!("admission request: {e}"))?;
-    let mut take = |key: &str| payload.get_mut(key).map(Value::take).unwrap_or_default();
-    let (settings, request) = (take("settings"), take("request"));
+pub fn parse(payload: &[u8]) -> Result<Input<'_>, String> {
+    let mut payload = tree(payload).map_err(|e| format!("admission request: {e}"))?;
+    let request = take(&mut payload, "request");
     Ok(Input {
-        settings: Settings::of(&settings).map_err(|e| e.to_string())?,
+        settings: Settings::of(get(&payload, "settings")).map_err(|e| e.to_string())?,
         request: Request::read(request)?,
     })
 }
 
-impl Request {
+impl Request<'_> {
     /// # Errors
     /// An operation that Kubernetes does not have.
     pub fn operation(&self) -> Result<Operation, String> {
@@ -161,7 +164,11 @@ mod tests {
     use super::*;
     use crate::settings::tests::SAMPLE;
     use rstest::rstest;
-    use serde_json::json;
+    use serde_json::{json, Value};
+
+    fn read(value: Value) -> Result<Request<'static>, String> {
+        Request::read(Object::of(&value).0.clone())
+    }
 
     #[rstest]
     #[case(r#"7"#, "request: is not an object")]
@@ -199,16 +206,16 @@ mod tests {
     fn names(#[case] mut request: Value, #[case] name: &str, #[case] expected: bool) {
         request["kind"] = json!({"kind": "x"});
         request["operation"] = json!("CREATE");
-        assert_eq!(Request::read(request).unwrap().may_be_named(name), expected);
+        assert_eq!(read(request).unwrap().may_be_named(name), expected);
     }
 
     #[test]
     fn a_user_is_who_the_api_server_says() {
-        let r = Request::read(json!({"kind": {"kind": "x"}, "operation": "CREATE",
+        let r = read(json!({"kind": {"kind": "x"}, "operation": "CREATE",
             "userInfo": {"username": "alice", "groups": ["sre", 7]}}))
         .unwrap();
         assert_eq!((r.user.as_str(), r.groups), ("alice", vec!["sre".to_owned()]));
-        let nobody = Request::read(json!({"kind": {"kind": "x"}, "operation": "CREATE"})).unwrap();
+        let nobody = read(json!({"kind": {"kind": "x"}, "operation": "CREATE"})).unwrap();
         assert_eq!((nobody.user.as_str(), nobody.groups.len()), ("", 0));
     }
 
@@ -216,8 +223,11 @@ mod tests {
     #[case("", "admission request: EOF")]
     #[case("{}", "settings: .: is null, not a map")]
     #[case(r#"[]"#, "settings: .: is null, not a map")]
-    #[case(r#"{"settings":{},"request":{}}"#, "settings: lanes: at least one lane")]
-    #[case(r#"{"request":{"operation":7},"settings":{}}"#, "settings: lanes: at least one lane")]
+    #[case(r#"{"settings":{},"request":{}}"#, "settings: lanes: at least one is needed")]
+    #[case(
+        r#"{"request":{"operation":7},"settings":{}}"#,
+        "settings: lanes: at least one is needed"
+    )]
     fn names_what_is_wrong(#[case] payload: &str, #[case] expected: &str) {
         let e = parse(payload.as_bytes()).err().unwrap();
         assert!(e.contains(expected), "{e}");

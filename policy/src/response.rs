@@ -1,7 +1,6 @@
 //! Decisions to answers in Kubewarden's format.
 
 use crate::decision::Decision;
-use crate::objects::number;
 use crate::rejection::Ground;
 use crate::request::Request;
 use crate::settings::{Mode, Settings, SettingsError};
@@ -89,9 +88,9 @@ fn clamped(request: &Request, decisions: &[Decision]) -> Option<Value> {
         }
         least = least.min(*allowed);
     }
-    let mut object = request.object.clone();
+    let mut object = Value::from(&request.object);
     let spec = object.get_mut("spec")?.as_object_mut()?;
-    let min = spec.get("minReplicaCount").and_then(number).unwrap_or(0);
+    let min = spec.get("minReplicaCount").and_then(Value::as_i64).unwrap_or(0);
     if least < min.max(0) {
         return None;
     }

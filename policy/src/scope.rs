@@ -19,10 +19,10 @@ use crate::rules::{
 };
 use crate::settings::{Enforcement, Lane, Settings};
 use gate::lane::Column;
+use gate::parse::Json;
 use gate::rule::Rule;
 use gate::target::{Target, TargetKind};
 use gate::time::Timestamp;
-use serde_json::Value;
 
 /// An edit, seen by one target of one lane, or by the lane as a whole.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Change<'_> {
 /// What the rules look at.
 struct Edit<'a> {
     settings: &'a Settings,
-    request: &'a Request,
+    request: &'a Request<'a>,
     old: Option<Object<'a>>,
     new: Object<'a>,
 }
@@ -61,7 +61,7 @@ struct Edit<'a> {
 /// The part of the request that cannot be read.
 pub fn changes<'a>(
     settings: &'a Settings,
-    request: &'a Request,
+    request: &'a Request<'a>,
     now: Timestamp,
 ) -> Result<Vec<Change<'a>>, String> {
     let Some(kind) = Kind::of(request) else { return Ok(vec![]) };
@@ -107,7 +107,7 @@ pub fn changes<'a>(
     Ok(changes)
 }
 
-fn object<'a>(value: &'a Value, path: &str) -> Result<Object<'a>, String> {
+fn object<'a>(value: &'a Json<'a>, path: &str) -> Result<Object<'a>, String> {
     if value.is_object() {
         Ok(Object(value))
     } else {

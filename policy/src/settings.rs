@@ -5,8 +5,9 @@
 //! does not exist.
 
 use gate::break_glass::BREAK_GLASS;
-use gate::fields::Fields;
+use gate::fields::{Faults, Fields, Path};
 use gate::lane::{Declared, WhenStale};
+use gate::parse::{get, tree, Json};
 use gate::rule::Rule;
 use gate::slice::Slice;
 use gate::target::Target;
@@ -129,41 +130,41 @@ impl Settings {
     /// # Errors
     /// Every fault, each with its path.
     pub fn parse(bytes: &[u8]) -> Result<Self, SettingsError> {
-        let value = gate::parse::json(bytes).map_err(|e| SettingsError(vec![e]))?;
-        Self::of(&value)
+        let value = tree(bytes).map_err(|e| SettingsError(vec![e]))?;
+        let settings = Self::of(&value)?;
+        let mut faults = Faults::default();
+        for (i, lane) in settings.lanes.iter().enumerate() {
+            lane.find_twins(i, &mut faults);
+        }
+        faults.or(settings).map_err(SettingsError)
     }
 
+    /// Reads settings that were checked when they were installed: all faults,
+    /// but not names of a thousand gateways against each other.
+    ///
     /// # Errors
     /// Every fault, each with its path.
-    pub fn of(value: &Value) -> Result<Self, SettingsError> {
-        let mut faults = Vec::new();
+    pub fn of(value: &Json) -> Result<Self, SettingsError> {
+        let mut faults = Faults::default();
         let settings = Self::read(value, &mut faults);
-        if faults.is_empty() {
-            Ok(settings)
-        } else {
-            Err(SettingsError(faults))
-        }
+        faults.or(settings).map_err(SettingsError)
     }
 
-    fn read(value: &Value, faults: &mut Vec<String>) -> Self {
-        let mut f = Fields::of(value, "", faults);
+    fn read(value: &Json, faults: &mut Faults) -> Self {
+        let mut f = Fields::of(value, Path::Top, faults);
         let rules = read_rules(&mut f);
         // With the rule off, nobody has to be named.
         let needs_writers = !rules.iter().any(|(rule, enforcement)| {
             *rule == Rule::StateOwner && *enforcement != Enforcement::Enforce
         });
-        let mut lanes: Vec<Lane> = Vec::new();
-        for (path, item) in f.list("lanes") {
-            lanes.push(Lane::read(item, &path, needs_writers, f.faults()));
-        }
+        let lanes = f.items("lanes", |item, path, faults| {
+            Some(Lane::read(item, path, needs_writers, faults))
+        });
         let skill_hash_annotation =
             f.text("skillHashAnnotation").unwrap_or_else(|| SKILL_HASH_ANNOTATION.to_owned());
         let mode = f.parsed("mode", Mode::parse).unwrap_or_default();
-        let limits = Limits::read(&mut f);
-        let break_glass = BreakGlass::read(&mut f);
-        if value.is_object() && value.get("lanes").is_none_or(|l| l == &Value::Array(vec![])) {
-            f.fault("lanes", "at least one lane is needed");
-        }
+        let limits = f.map("limits", Limits::read).unwrap_or_default();
+        let break_glass = f.map("breakGlass", BreakGlass::read);
         f.finish();
         let settings = Self { lanes, skill_hash_annotation, mode, rules, limits, break_glass };
         settings.find_twins(faults);
@@ -175,7 +176,7 @@ impl Settings {
     }
 
     /// Names that are there twice.
-    fn find_twins(&self, faults: &mut Vec<String>) {
+    fn find_twins(&self, faults: &mut Faults) {
         for (i, lane) in self.lanes.iter().enumerate() {
             let same = |l: &Lane| l.name == lane.name && l.namespace == lane.namespace;
             if self.lanes.iter().take(i).any(same) {
@@ -206,7 +207,7 @@ fn read_rules(f: &mut Fields) -> Vec<(Rule, Enforcement)> {
         f.fault("rules", "is not a map of rules to `enforce`, `warn` or `off`");
         return rules;
     };
-    for (key, value) in map {
+    for (key, value) in map.iter() {
         let enforcement = Enforcement::parse(value.as_str().unwrap_or_default());
         match (Rule::parse(key), enforcement) {
             (Ok(rule), Ok(enforcement)) => rules.push((rule, enforcement)),
@@ -217,71 +218,57 @@ fn read_rules(f: &mut Fields) -> Vec<(Rule, Enforcement)> {
     rules
 }
 
-impl Limits {
-    fn read(f: &mut Fields) -> Self {
-        let mut limits = Self {
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
             queue_threshold: QUEUE_THRESHOLD,
             cooldown_period: COOLDOWN_S,
             maintenance_polling_interval: MAINTENANCE_POLLING_S,
-        };
-        if let Some(value) = f.get("limits") {
-            let mut f = Fields::of(value, "limits", f.faults());
-            for (key, limit) in [
-                ("queueThreshold", &mut limits.queue_threshold),
-                ("cooldownPeriod", &mut limits.cooldown_period),
-                ("maintenancePollingInterval", &mut limits.maintenance_polling_interval),
-            ] {
-                *limit = f.number(key).unwrap_or(*limit);
-            }
-            f.finish();
         }
-        limits
+    }
+}
+
+impl Limits {
+    fn read(f: &mut Fields) -> Self {
+        let default = Self::default();
+        Self {
+            queue_threshold: f.number("queueThreshold").unwrap_or(default.queue_threshold),
+            cooldown_period: f.number("cooldownPeriod").unwrap_or(default.cooldown_period),
+            maintenance_polling_interval: f
+                .number("maintenancePollingInterval")
+                .unwrap_or(default.maintenance_polling_interval),
+        }
     }
 }
 
 impl BreakGlass {
-    fn read(f: &mut Fields) -> Option<Self> {
-        let value = f.get("breakGlass")?;
-        let mut f = Fields::of(value, "breakGlass", f.faults());
+    fn read(f: &mut Fields) -> Self {
         let groups = f.texts("groups");
-        let max_duration = f.parsed("maxDuration", Seconds::parse);
+        let max_duration = f.parsed("maxDuration", Seconds::parse).unwrap_or(Seconds(0));
         if groups.is_empty() {
             f.fault("groups", "at least one group is needed");
         }
-        if max_duration.is_none_or(|d| d.0 == 0) {
+        if max_duration.0 == 0 {
             f.fault("maxDuration", "must be there, and longer than 0s");
         }
-        f.finish();
-        Some(Self { groups, max_duration: max_duration? })
+        Self { groups, max_duration }
     }
 }
 
 impl Lane {
-    fn read(value: &Value, path: &str, needs_writers: bool, faults: &mut Vec<String>) -> Self {
+    fn read(value: &Json, path: Path, needs_writers: bool, faults: &mut Faults) -> Self {
         let mut f = Fields::of(value, path, faults);
         let (name, namespace) = (f.required("name"), f.required("namespace"));
-        let mut targets = Vec::new();
-        for (path, item) in f.list("targets") {
-            targets.extend(Target::read(item, &path, f.faults()));
-        }
-        let mut gateways: Vec<Gateway> = Vec::new();
-        for (path, item) in f.list("gateways") {
-            gateways.push(Gateway::read(item, &path, needs_writers, f.faults()));
-        }
+        let targets = f.items("targets", |item, path, faults| Target::read(item, path, faults));
+        let gateways = f.items("gateways", |item, path, faults| {
+            Some(Gateway::read(item, path, needs_writers, faults))
+        });
         let stable_replicas = f.number("stableReplicas");
         let headroom = f.number("headroom").unwrap_or(0);
-        let min_replicas = MinReplicas::read(&mut f);
+        let min_replicas = f.map("minReplicas", MinReplicas::read).unwrap_or_default();
         let max_state_age = f.parsed("maxStateAge", Seconds::parse).unwrap_or(MAX_STATE_AGE);
         let when_stale = f.parsed("whenStale", WhenStale::parse).unwrap_or_default();
         let measurement_urls = f.texts("measurementURLs");
-        for (key, is_empty) in [
-            ("targets", value.get("targets").is_none_or(|l| l == &Value::Array(vec![]))),
-            ("gateways", value.get("gateways").is_none_or(|l| l == &Value::Array(vec![]))),
-        ] {
-            if value.is_object() && is_empty {
-                f.fault(key, "at least one is needed");
-            }
-        }
         if max_state_age.0 == 0 {
             f.fault("maxStateAge", "must be longer than 0s");
         }
@@ -291,8 +278,16 @@ impl Lane {
                 f.fault("measurementURLs", &format!("`{url}` is not a URL with a host"));
             }
         }
+        for target in &targets {
+            // Nobody would speak for it.
+            if let Some(az) = target.az.as_ref().filter(|az| !gateways.iter().any(|g| g.az == **az))
+            {
+                let what = format!("{}: no gateway is in the az `{az}`", target.name);
+                f.fault("targets", &what);
+            }
+        }
         f.finish();
-        let lane = Self {
+        Self {
             name,
             namespace,
             targets,
@@ -303,25 +298,16 @@ impl Lane {
             max_state_age,
             when_stale,
             measurement_urls,
-        };
-        lane.find_strangers(path, faults);
-        lane
+        }
     }
 
-    /// Gateways that are there twice, AZs without one.
-    fn find_strangers(&self, path: &str, faults: &mut Vec<String>) {
-        for (i, target) in self.targets.iter().enumerate() {
-            if let Some(az) = &target.az {
-                if !self.gateways.iter().any(|g| g.az == *az) {
-                    faults.push(format!("{path}.targets[{i}].az: no gateway is in the az `{az}`"));
-                }
-            }
-        }
+    /// Gateways that are there twice.
+    fn find_twins(&self, i: usize, faults: &mut Faults) {
         // There may be a thousand.
         let mut seen = Map::new();
-        for (i, gateway) in self.gateways.iter().enumerate() {
+        for gateway in &self.gateways {
             if seen.insert(gateway.id.clone(), Value::Null).is_some() {
-                faults.push(format!("{path}.gateways[{i}].id: `{}` is there twice", gateway.id));
+                faults.push(format!("lanes[{i}].gateways: `{}` is there twice", gateway.id));
             }
         }
     }
@@ -338,17 +324,19 @@ impl Lane {
     }
 }
 
+impl Default for MinReplicas {
+    fn default() -> Self {
+        Self { stable: MIN_STABLE, canary: 0 }
+    }
+}
+
 impl MinReplicas {
     fn read(f: &mut Fields) -> Self {
-        let mut min = Self { stable: MIN_STABLE, canary: 0 };
-        if let Some(value) = f.get("minReplicas") {
-            let path = f.path("minReplicas");
-            let mut f = Fields::of(value, &path, f.faults());
-            min.stable = f.number("stable").unwrap_or(min.stable);
-            min.canary = f.number("canary").unwrap_or(min.canary);
-            f.finish();
+        let default = Self::default();
+        Self {
+            stable: f.number("stable").unwrap_or(default.stable),
+            canary: f.number("canary").unwrap_or(default.canary),
         }
-        min
     }
 
     pub fn of(self, slice: Slice) -> i64 {
@@ -360,13 +348,13 @@ impl MinReplicas {
 }
 
 impl Gateway {
-    fn read(value: &Value, path: &str, needs_writers: bool, faults: &mut Vec<String>) -> Self {
+    fn read(value: &Json, path: Path, needs_writers: bool, faults: &mut Faults) -> Self {
         let mut f = Fields::of(value, path, faults);
         let (id, az, writer) = (f.required("id"), f.required("az"), f.text("writer"));
         if id.starts_with(BREAK_GLASS) {
             f.fault("id", "names of this form are those of break-glass overrides");
         }
-        if writer.is_none() && needs_writers && value.get("writer").is_none() {
+        if writer.is_none() && needs_writers && get(value, "writer").is_null() {
             f.fault(
                 "writer",
                 "is missing: the user that may write this gateway's state, such as \
@@ -419,8 +407,8 @@ pub(crate) mod tests {
     #[rstest]
     #[case("", "EOF")]
     #[case("[1]", "settings: .: is a list, not a map")]
-    #[case("{}", "lanes: at least one lane")]
-    #[case(r#"{"lanes":[]}"#, "lanes: at least one lane")]
+    #[case("{}", "lanes: at least one is needed")]
+    #[case(r#"{"lanes":[]}"#, "lanes: at least one is needed")]
     #[case(r#"{"lanes":{"0":{}}}"#, "lanes: is a map, not a list; a generated form")]
     #[case(r#"{"lanes":[{"name":"a","namespace":"b","targets":[],"gateways":[],"maxStateAge":"soon"}]}"#, "lanes[0].maxStateAge: `soon` is not a duration")]
     #[case(

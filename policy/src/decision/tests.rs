@@ -1,4 +1,5 @@
 use super::*;
+use crate::objects::Object;
 use crate::request::Request;
 use crate::scope;
 use crate::settings::tests::SAMPLE;
@@ -25,7 +26,7 @@ fn settings() -> Settings {
     Settings::parse(SAMPLE.replace("warn", "enforce").as_bytes()).unwrap()
 }
 
-fn raise(old: i64, new: i64) -> Request {
+fn raise(old: i64, new: i64) -> Request<'static> {
     let object = |max| json!({"spec": {"scaleTargetRef": {"name": "openclaw-worker"}, "maxReplicaCount": max}});
     Request {
         operation: "UPDATE".into(),
@@ -33,20 +34,20 @@ fn raise(old: i64, new: i64) -> Request {
         name: "openclaw-worker".into(),
         kind: "ScaledObject".into(),
         group: "keda.sh".into(),
-        old_object: object(old),
-        object: object(new),
+        old_object: Object::of(&object(old)).0.clone(),
+        object: Object::of(&object(new)).0.clone(),
         ..Request::default()
     }
 }
 
-fn scale(old: i64, new: i64) -> Request {
+fn scale(old: i64, new: i64) -> Request<'static> {
     let object = |n| json!({"spec": {"replicas": n}});
     Request {
         kind: "Scale".into(),
         group: "autoscaling".into(),
         resource: "deployments".into(),
-        old_object: object(old),
-        object: object(new),
+        old_object: Object::of(&object(old)).0.clone(),
+        object: Object::of(&object(new)).0.clone(),
         ..raise(old, new)
     }
 }

@@ -5,8 +5,8 @@
 //! is made after the ScaledObject is checked by nobody else.
 
 use super::{annotation, faster, of_numbers, unbounded, Lift, Names};
+use crate::objects::alike;
 use crate::objects::hpa::{is_kedas, Hpa};
-use crate::objects::pruned;
 use crate::objects::scaled_object::HPA_OWNERSHIP;
 use gate::target::Target;
 
@@ -23,8 +23,8 @@ pub fn update(name: &str, target: &Target, old: Hpa, new: Hpa) -> Vec<Lift> {
         lifts.push(faster("spec.behavior.scaleUp", "is faster than before"));
     }
     // Those of KEDA's own follow the ScaledObject's triggers, which are judged there.
-    let metrics = |hpa: Hpa| pruned(hpa.0.at(&["spec", "metrics"]));
-    if !is_kedas(name, target) && metrics(old) != metrics(new) {
+    let metrics = ["spec", "metrics"];
+    if !is_kedas(name, target) && !alike(old.0.at(&metrics), new.0.at(&metrics)) {
         lifts.push(faster("spec.metrics", "changed"));
     }
     lifts.extend(unchecked(Some(old), new));
@@ -87,7 +87,7 @@ mod tests {
         let old = json!({"spec": {"maxReplicas": 6, "minReplicas": 1, "behavior": {"scaleUp": {"stabilizationWindowSeconds": 60}}}});
         let mut new = old.clone();
         new["spec"].as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-        let got = update(name, &target(), Hpa(Object(&old)), Hpa(Object(&new)));
+        let got = update(name, &target(), Hpa(Object::of(&old)), Hpa(Object::of(&new)));
         assert_eq!(fields(&got), expected);
     }
 
@@ -95,7 +95,7 @@ mod tests {
     fn a_hold_that_is_taken_away_is_a_release() {
         let old = json!({"spec": {"maxReplicas": 6, "behavior": {"scaleUp": {"selectPolicy": "Disabled"}}}});
         let new = json!({"spec": {"maxReplicas": 6}});
-        let got = update("keda-hpa-w", &target(), Hpa(Object(&old)), Hpa(Object(&new)));
+        let got = update("keda-hpa-w", &target(), Hpa(Object::of(&old)), Hpa(Object::of(&new)));
         assert_eq!(fields(&got), ["spec.behavior.scaleUp.selectPolicy", "spec.behavior.scaleUp"]);
     }
 
@@ -104,7 +104,7 @@ mod tests {
     #[case("web", i64::MAX)]
     fn a_new_one(#[case] name: &str, #[case] height: i64) {
         let v = json!({"spec": {"maxReplicas": 6, "minReplicas": 1}});
-        let got = create(name, &target(), Hpa(Object(&v)), false);
+        let got = create(name, &target(), Hpa(Object::of(&v)), false);
         assert_eq!(got.iter().map(|l| l.new).max(), Some(height));
         assert_eq!(got[0].new, 6);
     }

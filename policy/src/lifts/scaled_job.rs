@@ -3,7 +3,7 @@
 //! the pods of each.
 
 use super::{faster, of_numbers, unbounded, Lift, Names};
-use crate::objects::pruned;
+use crate::objects::alike;
 use crate::objects::scaled_job::ScaledJob;
 
 const NAMES: Names =
@@ -19,7 +19,7 @@ pub fn lifts(old: Option<ScaledJob>, new: ScaledJob) -> Vec<Lift> {
         ));
     }
     for key in ["triggers", "scalingStrategy"] {
-        if pruned(old.0.at(&["spec", key])) != pruned(new.0.at(&["spec", key])) {
+        if !alike(old.0.at(&["spec", key]), new.0.at(&["spec", key])) {
             lifts.push(faster(&format!("spec.{key}"), "changed"));
         }
     }
@@ -46,14 +46,14 @@ mod tests {
         let old = json!({"spec": {"maxReplicaCount": 6}});
         let mut new = old.clone();
         new["spec"].as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-        let got = lifts(Some(ScaledJob(Object(&old))), ScaledJob(Object(&new)));
+        let got = lifts(Some(ScaledJob(Object::of(&old))), ScaledJob(Object::of(&new)));
         assert_eq!(got.iter().map(|l| l.field.as_str()).collect::<Vec<_>>(), expected);
     }
 
     #[test]
     fn a_new_one_may_reach_its_maximum() {
         let v = json!({"spec": {}});
-        let got = lifts(None, ScaledJob(Object(&v)));
+        let got = lifts(None, ScaledJob(Object::of(&v)));
         assert_eq!(got.iter().map(|l| (l.old, l.new)).collect::<Vec<_>>(), [(None, 100)]);
     }
 }

@@ -183,7 +183,7 @@ mod tests {
         let mut new = base();
         let (parent, key) = pointer.rsplit_once('/').unwrap();
         new.pointer_mut(parent).unwrap()[key] = value;
-        let got = update(ScaledObject(Object(&old)), ScaledObject(Object(&new)));
+        let got = update(ScaledObject(Object::of(&old)), ScaledObject(Object::of(&new)));
         assert_eq!(fields(&got), expected);
     }
 
@@ -192,7 +192,7 @@ mod tests {
         let mut old = base();
         old["spec"]["advanced"] = json!({"horizontalPodAutoscalerConfig": {"behavior": {"scaleUp": {"selectPolicy": "Disabled"}}}});
         let new = base();
-        let got = update(ScaledObject(Object(&old)), ScaledObject(Object(&new)));
+        let got = update(ScaledObject(Object::of(&old)), ScaledObject(Object::of(&new)));
         assert_eq!(
             fields(&got),
             [NAMES.scale_up, "spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleUp"]
@@ -208,7 +208,7 @@ mod tests {
         .unwrap();
         let v = base();
         let heights = |name| {
-            create(name, &target, ScaledObject(Object(&v)), false).iter().map(|l| l.new).max()
+            create(name, &target, ScaledObject(Object::of(&v)), false).iter().map(|l| l.new).max()
         };
         assert_eq!(heights("w"), Some(6));
         assert_eq!(heights("x"), Some(i64::MAX));
@@ -235,7 +235,7 @@ mod tests {
         };
         let (old, new) = (of(before), of(after));
         assert_eq!(
-            fields(&status("w", ScaledObject(Object(&old)), ScaledObject(Object(&new)))),
+            fields(&status("w", ScaledObject(Object::of(&old)), ScaledObject(Object::of(&new)))),
             expected
         );
     }
@@ -252,7 +252,7 @@ mod tests {
             v
         };
         let (old, new) = (of(before), of(after));
-        let got = status("w", ScaledObject(Object(&old)), ScaledObject(Object(&new)));
+        let got = status("w", ScaledObject(Object::of(&old)), ScaledObject(Object::of(&new)));
         assert_eq!(!got.is_empty(), lifts);
     }
 }

@@ -53,7 +53,7 @@ mod tests {
         #[case] expected: &[(Option<i64>, i64)],
     ) {
         let (old, new) = (json!({ "spec": old }), json!({ "spec": new }));
-        let got = workload(Some(Object(&old)), Object(&new));
+        let got = workload(Some(Object::of(&old)), Object::of(&new));
         assert_eq!(got.iter().map(|l| (l.old, l.new)).collect::<Vec<_>>(), expected);
     }
 
@@ -63,7 +63,7 @@ mod tests {
     #[case::from_none(json!({}), json!({"replicas": 1}), &[(Some(0), 1)])]
     fn of_a_scale(#[case] old: Value, #[case] new: Value, #[case] expected: &[(Option<i64>, i64)]) {
         let (old, new) = (json!({ "spec": old }), json!({ "spec": new }));
-        let got = scale(Some(Object(&old)), Object(&new));
+        let got = scale(Some(Object::of(&old)), Object::of(&new));
         assert_eq!(got.iter().map(|l| (l.old, l.new)).collect::<Vec<_>>(), expected);
     }
 }

@@ -4,14 +4,14 @@
 //! `selectPolicy: Max`, a `scaleDown` window of 300 s (Kubernetes
 //! `pkg/apis/autoscaling/v2/defaults.go`).
 
-use super::{pruned, Object};
-use serde_json::Value;
+use super::{alike, Object};
+use gate::parse::Json;
 
 const DEFAULT_SCALE_DOWN_WINDOW_S: i64 = 300;
 const DEFAULT_SCALE_UP_WINDOW_S: i64 = 0;
 
 #[derive(Clone, Copy, Debug)]
-pub struct Behavior<'a>(pub &'a Value);
+pub struct Behavior<'a>(pub &'a Json<'a>);
 
 impl<'a> Behavior<'a> {
     fn scale_up(self) -> Object<'a> {
@@ -50,8 +50,7 @@ impl<'a> Behavior<'a> {
                 .number(&["stabilizationWindowSeconds"])
                 .unwrap_or(DEFAULT_SCALE_UP_WINDOW_S)
         };
-        let same =
-            |key: &str| pruned(self.scale_up().at(&[key])) == pruned(old.scale_up().at(&[key]));
+        let same = |key| alike(self.scale_up().at(&[key]), old.scale_up().at(&[key]));
         let select_as_slow =
             self.select() == old.select() || (old.select() == "Max" && self.select() == "Min");
         !(window(self) >= window(old) && select_as_slow && same("policies") && same("tolerance"))
@@ -62,7 +61,7 @@ impl<'a> Behavior<'a> {
 mod tests {
     use super::*;
     use rstest::rstest;
-    use serde_json::json;
+    use serde_json::{json, Value};
 
     #[rstest]
     #[case::same(json!({"scaleUp": {"stabilizationWindowSeconds": 60}}), json!({"scaleUp": {"stabilizationWindowSeconds": 60}}), false)]
@@ -78,13 +77,16 @@ mod tests {
     #[case::tolerance(json!(null), json!({"scaleUp": {"tolerance": "0.01"}}), true)]
     #[case::scale_down_only(json!(null), json!({"scaleDown": {"stabilizationWindowSeconds": 600}}), false)]
     fn faster(#[case] old: Value, #[case] new: Value, #[case] expected: bool) {
-        assert_eq!(Behavior(&new).scales_up_faster_than(Behavior(&old)), expected);
+        assert_eq!(
+            Behavior(Object::of(&new).0).scales_up_faster_than(Behavior(Object::of(&old).0)),
+            expected
+        );
     }
 
     #[rstest]
     #[case(json!(null), 300)]
     #[case(json!({"scaleDown": {"stabilizationWindowSeconds": 0}}), 0)]
     fn scale_down_window(#[case] behavior: Value, #[case] expected: i64) {
-        assert_eq!(Behavior(&behavior).scale_down_window(), expected);
+        assert_eq!(Behavior(Object::of(&behavior).0).scale_down_window(), expected);
     }
 }

@@ -1,6 +1,6 @@
 //! A ConfigMap that may hold a lane's state.
 
-use super::{pruned, Object};
+use super::{alike, Object};
 use gate::break_glass::OVERRIDE_KEY;
 use gate::verdict::{LANE_LABEL, VERDICT_KEY};
 
@@ -19,7 +19,7 @@ impl<'a> ConfigMap<'a> {
         self.lane() == old.lane()
             && ["data", "binaryData", "immutable"]
                 .iter()
-                .all(|key| pruned(self.0.at(&[key])) == pruned(old.0.at(&[key])))
+                .all(|key| alike(self.0.at(&[key]), old.0.at(&[key])))
     }
 
     pub fn override_text(self) -> &'a str {
@@ -29,8 +29,7 @@ impl<'a> ConfigMap<'a> {
     /// The gateway that the verdict names; `None` where no verdict can be read,
     /// which freezes by itself.
     pub fn gateway(self) -> Option<String> {
-        let verdict: serde_json::Value =
-            serde_json::from_slice(self.0.text(&["data", VERDICT_KEY]).as_bytes()).ok()?;
-        Some(verdict.get("gateway")?.as_str()?.to_owned())
+        let verdict = gate::parse::tree(self.0.text(&["data", VERDICT_KEY]).as_bytes()).ok()?;
+        Some(gate::parse::get(&verdict, "gateway").as_str()?.to_owned())
     }
 }

@@ -1,7 +1,7 @@
 //! Jobs and CronJobs: what their containers run.
 
 use super::Object;
-use serde_json::Value;
+use gate::parse::{get, Json};
 
 /// A Job or CronJob.
 #[derive(Clone, Copy, Debug)]
@@ -10,14 +10,14 @@ pub struct Job<'a>(pub Object<'a>);
 impl<'a> Job<'a> {
     fn job_spec(self) -> Object<'a> {
         match self.0.at(&["spec", "jobTemplate"]) {
-            Value::Null => Object(self.0.at(&["spec"])),
+            Json::Null => Object(self.0.at(&["spec"])),
             template => Object(Object(template).at(&["spec"])),
         }
     }
 
     /// Whether nothing runs until somebody clears the flag.
     pub fn is_suspended(self) -> bool {
-        self.0.at(&["spec", "suspend"]) == &Value::Bool(true)
+        self.0.at(&["spec", "suspend"]) == &Json::Bool(true)
     }
 
     /// Whether some container runs rsync so that it deletes.
@@ -25,14 +25,14 @@ impl<'a> Job<'a> {
         let pod = self.job_spec().at(&["template", "spec"]);
         ["initContainers", "containers"]
             .iter()
-            .filter_map(|key| pod.get(*key)?.as_array())
+            .filter_map(|key| get(pod, key).as_array())
             .flatten()
             .any(|container| {
                 let argv = ["command", "args"]
                     .iter()
-                    .filter_map(|key| container.get(*key)?.as_array())
+                    .filter_map(|key| get(container, key).as_array())
                     .flatten()
-                    .filter_map(Value::as_str)
+                    .filter_map(Json::as_str)
                     .map(str::to_owned)
                     .collect();
                 deletes(argv, 0)
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use rstest::rstest;
-    use serde_json::json;
+    use serde_json::{json, Value};
 
     fn job(argv: &[&str]) -> Value {
         json!({"spec": {"template": {"spec": {"containers": [{"command": argv}]}}}})
@@ -143,24 +143,24 @@ mod tests {
     #[case(&["sh", "-c", "(rsync --delete a b)|tee log"], true)]
     fn commands_that_delete(#[case] argv: &[&str], #[case] expected: bool) {
         let v = job(argv);
-        assert_eq!(Job(Object(&v)).deletes_by_rsync(), expected, "{argv:?}");
+        assert_eq!(Job(Object::of(&v)).deletes_by_rsync(), expected, "{argv:?}");
     }
 
     #[test]
     fn a_cron_job_has_its_job_one_level_down() {
         let spec = job(&["rsync"])["spec"].clone();
         let mut v = json!({"spec": {"jobTemplate": {"spec": spec}}});
-        assert!(!Job(Object(&v)).deletes_by_rsync());
+        assert!(!Job(Object::of(&v)).deletes_by_rsync());
         v["spec"]["jobTemplate"]["spec"]["template"]["spec"]["initContainers"] =
             json!([{"command": ["rsync"], "args": ["--delete", "a", "b"]}]);
-        assert!(Job(Object(&v)).deletes_by_rsync());
+        assert!(Job(Object::of(&v)).deletes_by_rsync());
     }
 
     proptest! {
         #[test]
         fn hostile_text_never_panics(words in prop::collection::vec(".{0,60}", 0..5)) {
             let argv: Vec<&str> = words.iter().map(String::as_str).collect();
-            let _ = Job(Object(&job(&argv))).deletes_by_rsync();
+            let _ = Job(Object::of(&job(&argv))).deletes_by_rsync();
         }
     }
 }

@@ -1,15 +1,15 @@
 //! Who polls a measurement URL: Argo's AnalysisTemplates, Flagger's
 //! MetricTemplates and webhooks, other ScaledObjects.
 
-use serde_json::Value;
+use gate::parse::Json;
 
 /// Whether any string of `value` names the URL, whatever its scheme, the case
 /// of its host and what follows it.
-pub fn mentions(value: &Value, url: &str) -> bool {
+pub fn mentions(value: &Json, url: &str) -> bool {
     match value {
-        Value::String(text) => contains(text, bare(url)),
-        Value::Array(items) => items.iter().any(|v| mentions(v, url)),
-        Value::Object(map) => map.values().any(|v| mentions(v, url)),
+        Json::Str(text) => contains(text, bare(url)),
+        Json::Array(items) => items.iter().any(|v| mentions(v, url)),
+        Json::Object(map) => map.values().any(|v| mentions(v, url)),
         _ => false,
     }
 }
@@ -26,8 +26,9 @@ fn contains(text: &str, part: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::objects::Object;
     use rstest::rstest;
-    use serde_json::json;
+    use serde_json::{json, Value};
 
     const URL: &str = "https://canary.gw.example.com/keda/metrics";
 
@@ -39,6 +40,6 @@ mod tests {
     #[case(json!({"url": "https://stable.gw.example.com/keda/metrics"}), false)]
     #[case(json!(7), false)]
     fn a_url_anywhere(#[case] value: Value, #[case] expected: bool) {
-        assert_eq!(mentions(&value, URL), expected);
+        assert_eq!(mentions(Object::of(&value).0, URL), expected);
     }
 }

@@ -16,10 +16,8 @@ pub mod trigger;
 pub mod workload;
 
 use crate::request::Request;
+use gate::parse::{get, Json};
 use gate::target::TargetKind;
-use serde_json::Value;
-
-const NOTHING: &Value = &Value::Null;
 
 /// Objects that some rule looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,11 +65,11 @@ impl Kind {
 
 /// An object of any kind.
 #[derive(Clone, Copy, Debug)]
-pub struct Object<'a>(pub &'a Value);
+pub struct Object<'a>(pub &'a Json<'a>);
 
 impl<'a> Object<'a> {
-    pub fn at(self, path: &[&str]) -> &'a Value {
-        path.iter().fold(self.0, |value, key| value.get(key).unwrap_or(NOTHING))
+    pub fn at(self, path: &[&str]) -> &'a Json<'a> {
+        path.iter().fold(self.0, |value, key| get(value, key))
     }
 
     /// A string; empty where there is none.
@@ -85,7 +83,7 @@ impl<'a> Object<'a> {
 
     pub fn annotation(self, key: &str) -> Option<&'a str> {
         match self.at(&["metadata", "annotations", key]) {
-            Value::Null => None,
+            Json::Null => None,
             value => Some(value.as_str().unwrap_or("not a string")),
         }
     }
@@ -124,10 +122,10 @@ pub struct TargetRef<'a> {
 }
 
 /// A replica number: absent or null is `None`, anything that is no integer the highest.
-pub fn number(value: &Value) -> Option<i64> {
+pub fn number(value: &Json) -> Option<i64> {
     match value {
-        Value::Null => None,
-        Value::Number(n) => Some(
+        Json::Null => None,
+        Json::Number(n) => Some(
             n.as_i64()
                 .or_else(|| {
                     n.as_f64().filter(|f| f.fract() == 0.0 && f.abs() < 1e15).map(|f| f as i64)
@@ -138,38 +136,37 @@ pub fn number(value: &Value) -> Option<i64> {
     }
 }
 
-/// A value without its nulls, empty objects, empty strings and falses: what
-/// Go's `omitempty` drops and typed clients put back.
-pub fn pruned(value: &Value) -> Value {
-    let is_empty = |v: &Value| match v {
-        Value::Null | Value::Bool(false) => true,
-        Value::String(text) => text.is_empty(),
-        Value::Object(map) => map.is_empty(),
-        _ => false,
-    };
+/// Whether two values say the same, but for nulls, empty maps, lists and
+/// strings, and falses: what Go's `omitempty` drops and typed clients put back.
+pub fn alike(a: &Json, b: &Json) -> bool {
+    match (a, b) {
+        (Json::Object(old), Json::Object(new)) => {
+            old.iter().all(|(key, value)| alike(value, get(b, key)))
+                && new.iter().all(|(key, value)| !get(a, key).is_null() || is_empty(value))
+        }
+        (Json::Array(old), Json::Array(new)) => {
+            old.len() == new.len() && old.iter().zip(new).all(|(a, b)| alike(a, b))
+        }
+        _ => a == b || (is_empty(a) && is_empty(b)),
+    }
+}
+
+fn is_empty(value: &Json) -> bool {
     match value {
-        Value::Array(items) => {
-            let mut kept = Vec::new();
-            for item in items {
-                kept.push(pruned(item));
-            }
-            Value::Array(kept)
-        }
-        Value::Object(map) => {
-            let mut kept = serde_json::Map::new();
-            for (key, value) in map {
-                let value = pruned(value);
-                if !is_empty(&value) {
-                    kept.insert(key.clone(), value);
-                }
-            }
-            if kept.is_empty() {
-                Value::Null
-            } else {
-                Value::Object(kept)
-            }
-        }
-        other => other.clone(),
+        Json::Null | Json::Bool(false) => true,
+        Json::Str(text) => text.is_empty(),
+        Json::Array(items) => items.is_empty(),
+        Json::Object(map) => map.values().all(is_empty),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+impl<'a> Object<'a> {
+    /// From a test's literal, which lives as long as the test.
+    pub fn of(value: &serde_json::Value) -> Self {
+        let value: &'static serde_json::Value = Box::leak(Box::new(value.clone()));
+        Self(Box::leak(Box::new(Json::from(value))))
     }
 }
 
@@ -178,7 +175,7 @@ mod tests {
     use super::*;
     use gate::ceiling::PAUSED;
     use rstest::rstest;
-    use serde_json::json;
+    use serde_json::{json, Value};
 
     #[rstest]
     #[case(json!(6), Some(6))]
@@ -192,7 +189,7 @@ mod tests {
     #[case(json!(null), None)]
     #[case(json!([]), Some(i64::MAX))]
     fn numbers(#[case] value: Value, #[case] expected: Option<i64>) {
-        assert_eq!(number(&value), expected);
+        assert_eq!(number(Object::of(&value).0), expected);
     }
 
     #[rstest]
@@ -203,14 +200,14 @@ mod tests {
     #[case("0", false)]
     fn flags_as_keda_reads_them(#[case] text: &str, #[case] expected: bool) {
         let v = json!({"metadata": {"annotations": {PAUSED: text}}});
-        assert_eq!(Object(&v).flag(PAUSED), expected);
+        assert_eq!(Object::of(&v).flag(PAUSED), expected);
     }
 
     #[test]
     fn a_reference_defaults_to_a_deployment() {
         let v = json!({"spec": {"scaleTargetRef": {"name": "w"}}});
         assert_eq!(
-            Object(&v).reference(&["spec", "scaleTargetRef"]),
+            Object::of(&v).reference(&["spec", "scaleTargetRef"]),
             TargetRef { group: "apps", kind: "Deployment", name: "w" }
         );
     }
@@ -242,10 +239,27 @@ mod tests {
         assert_eq!(Kind::of(&request), expected);
     }
 
+    #[rstest]
+    #[case::same(json!({"a": [1, {"b": "c"}]}), json!({"a": [1, {"b": "c"}]}), true)]
+    #[case::order(json!({"a": 1, "b": 2}), json!({"b": 2, "a": 1}), true)]
+    #[case::empty_values(json!({"a": 1}), json!({"a": 1, "b": null, "c": "", "d": {}, "e": [], "f": false, "g": {"h": null}}), true)]
+    #[case::empty_values_gone(json!({"a": 1, "b": {"c": ""}}), json!({"a": 1}), true)]
+    #[case::absent_and_empty(json!(null), json!({"a": {}}), true)]
+    #[case::zero_is_a_number(json!({"a": 0}), json!({}), false)]
+    #[case::added(json!({"a": 1}), json!({"a": 1, "b": 2}), false)]
+    #[case::removed(json!({"a": 1, "b": 2}), json!({"a": 1}), false)]
+    #[case::changed(json!({"a": [1, 2]}), json!({"a": [1, 3]}), false)]
+    #[case::longer(json!([1]), json!([1, 2]), false)]
+    #[case::null_to_something(json!({"a": null}), json!({"a": true}), false)]
+    fn values_that_say_the_same(#[case] a: Value, #[case] b: Value, #[case] expected: bool) {
+        assert_eq!(alike(Object::of(&a).0, Object::of(&b).0), expected);
+        assert_eq!(alike(Object::of(&b).0, Object::of(&a).0), expected);
+    }
+
     #[test]
     fn hostile_shapes_read_as_something() {
         for v in [json!({"spec": 7, "metadata": []}), json!({"spec": {"scaleTargetRef": "x"}})] {
-            let object = Object(&v);
+            let object = Object::of(&v);
             assert_eq!(object.reference(&["spec", "scaleTargetRef"]).name, "");
             assert_eq!(object.number(&["spec", "maxReplicaCount"]), None);
             assert_eq!(object.annotation("x"), None);

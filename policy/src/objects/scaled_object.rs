@@ -4,11 +4,11 @@
 
 use super::behavior::Behavior;
 use super::trigger::Trigger;
-use super::{pruned, Object, TargetRef};
+use super::{alike, Object, TargetRef};
 use gate::ceiling::{
     PausedReplicas, ReplicaSpec, FORCE_ACTIVATION, PAUSED, PAUSED_REPLICAS, PAUSED_SCALE_OUT,
 };
-use serde_json::Value;
+use gate::parse::Json;
 
 pub const TRANSFER_OWNERSHIP: &str = "scaledobject.keda.sh/transfer-hpa-ownership";
 /// Read on the HPA, to which KEDA copies the ScaledObject's annotations
@@ -75,7 +75,7 @@ impl<'a> ScaledObject<'a> {
     }
 
     pub fn restores_original(self) -> bool {
-        self.0.at(&["spec", "advanced", "restoreToOriginalReplicaCount"]) == &Value::Bool(true)
+        self.0.at(&["spec", "advanced", "restoreToOriginalReplicaCount"]) == &Json::Bool(true)
     }
 
     /// What it writes then; KEDA sets it once, when it first sees the target.
@@ -94,7 +94,7 @@ impl<'a> ScaledObject<'a> {
 
     /// Whether the two scale on other metrics or another formula.
     pub fn drives_differently(self, old: ScaledObject) -> Option<&'static str> {
-        let same = |path: &[&str]| pruned(self.0.at(path)) == pruned(old.0.at(path));
+        let same = |path: &[&str]| alike(self.0.at(path), old.0.at(path));
         if !same(&["spec", "triggers"]) {
             Some("spec.triggers")
         } else if !same(&["spec", "advanced", "scalingModifiers"]) {
@@ -142,7 +142,7 @@ impl<'a> ScaledObject<'a> {
 mod tests {
     use super::*;
     use rstest::rstest;
-    use serde_json::json;
+    use serde_json::{json, Value};
 
     #[rstest]
     #[case::default(json!({}), 30)]
@@ -153,7 +153,7 @@ mod tests {
     #[case::faster_than_the_hpa(json!({"triggers": [{"type": "redis"}], "pollingInterval": 5}), 5)]
     fn effective_polling(#[case] spec: Value, #[case] expected: i64) {
         let v = json!({ "spec": spec });
-        assert_eq!(ScaledObject(Object(&v)).effective_polling(), expected);
+        assert_eq!(ScaledObject(Object::of(&v)).effective_polling(), expected);
     }
 
     #[rstest]
@@ -163,6 +163,6 @@ mod tests {
     #[case("", PausedReplicas::Unparseable)]
     fn paused_replicas(#[case] text: &str, #[case] expected: PausedReplicas) {
         let v = json!({"metadata": {"annotations": {PAUSED_REPLICAS: text}}});
-        assert_eq!(ScaledObject(Object(&v)).replicas().paused_replicas, Some(expected));
+        assert_eq!(ScaledObject(Object::of(&v)).replicas().paused_replicas, Some(expected));
     }
 }

@@ -2,8 +2,8 @@
 //! whether it says who it is.
 
 use super::Object;
+use gate::parse::{tree, Json};
 use gate::scaling::HOLD_LOCATIONS;
-use serde_json::Value;
 
 /// The metadata key of a scaler's threshold, and its default where KEDA has one
 /// (kedacore/keda `pkg/scalers/*_scaler.go`).
@@ -73,14 +73,14 @@ impl<'a> Trigger<'a> {
     pub fn threshold(self) -> Threshold<'a> {
         let Some((_, key, default)) = self.row() else { return Threshold::Unknown };
         match (self.0.at(&["metadata", key]), default) {
-            (Value::Null, Some(default)) => Threshold::At(*default),
-            (Value::Null, None) => Threshold::Unknown,
+            (Json::Null, Some(default)) => Threshold::At(*default),
+            (Json::Null, None) => Threshold::Unknown,
             (value, _) => of_text(value.as_str().unwrap_or("not a string")),
         }
     }
 
     pub fn is_cached(self) -> bool {
-        self.0.at(&["useCachedMetrics"]) == &Value::Bool(true)
+        self.0.at(&["useCachedMetrics"]) == &Json::Bool(true)
     }
 
     /// Whether KEDA asks something for it; these three cannot be cached
@@ -105,15 +105,15 @@ impl<'a> Trigger<'a> {
 /// A threshold that stands in a string. Read as JSON: `f64::from_str` would be
 /// a second parser of numbers in the module, ten kilobytes of it.
 pub fn of_text(text: &str) -> Threshold<'_> {
-    let number: Option<Value> = serde_json::from_slice(text.trim().as_bytes()).ok();
-    number.and_then(|n| n.as_f64()).map_or(Threshold::NotANumber(text), Threshold::At)
+    let number = tree(text.trim().as_bytes()).ok().and_then(|n| n.as_f64());
+    number.map_or(Threshold::NotANumber(text), Threshold::At)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use rstest::rstest;
-    use serde_json::json;
+    use serde_json::{json, Value};
 
     #[rstest]
     #[case(json!({"type": "redis", "metadata": {"listLength": "8"}}), "listLength", Threshold::At(8.0))]
@@ -126,7 +126,7 @@ mod tests {
     #[case(json!({"type": "prometheus"}), "threshold", Threshold::Unknown)]
     #[case(json!({"type": "my-queue", "metadata": {}}), "threshold", Threshold::Unknown)]
     fn thresholds(#[case] v: Value, #[case] key: &str, #[case] expected: Threshold) {
-        let t = Trigger(Object(&v));
+        let t = Trigger(Object::of(&v));
         assert_eq!((t.threshold_key(), t.threshold()), (key, expected));
     }
 
@@ -141,7 +141,7 @@ mod tests {
     #[case(json!({"type": "metrics-api", "metadata": {"valueLocation": "scaling.frozen"}}), false)]
     #[case(json!({"type": "metrics-api", "metadata": {"valueLocation": "scaling.hold_replicas"}}), false)]
     fn queues(#[case] v: Value, #[case] expected: bool) {
-        assert_eq!(Trigger(Object(&v)).is_queue_depth(), expected);
+        assert_eq!(Trigger(Object::of(&v)).is_queue_depth(), expected);
     }
 
     #[rstest]
@@ -152,6 +152,6 @@ mod tests {
     #[case(json!({"metadata": {"authMode": "oauth"}, "authenticationRef": {"name": "x"}}), false)]
     #[case(json!({"metadata": {"authMode": "custom"}, "authenticationRef": {"name": "x"}}), false)]
     fn authentication(#[case] v: Value, #[case] expected: bool) {
-        assert_eq!(Trigger(Object(&v)).authenticates(), expected);
+        assert_eq!(Trigger(Object::of(&v)).authenticates(), expected);
     }
 }

@@ -1,8 +1,8 @@
 //! Deployments, StatefulSets and Argo Rollouts, and the Scale of each.
 
 use super::{Object, TargetRef};
+use gate::parse::Json;
 use gate::target::TargetKind;
-use serde_json::Value;
 
 /// `spec.replicas` where it is absent: the API's default for a workload, and
 /// what an absent number means in a Scale.
@@ -46,7 +46,7 @@ pub fn skill_hash<'a>(object: Object<'a>, kind: TargetKind, annotation: &str) ->
         _ => object.at(&["spec", "template"]),
     };
     match Object(template).at(&["metadata", "annotations", annotation]) {
-        Value::Null => None,
+        Json::Null => None,
         value => Some(value.as_str().unwrap_or("not a string")),
     }
 }
@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn absent_replicas_differ_by_kind() {
         let v = json!({"spec": {}});
-        assert_eq!((replicas(Object(&v)), scale_replicas(Object(&v))), (1, 0));
+        assert_eq!((replicas(Object::of(&v)), scale_replicas(Object::of(&v))), (1, 0));
     }
 
     #[test]
@@ -67,17 +67,17 @@ mod tests {
         let v = json!({"spec": {"strategy": {"canary": {"steps": [
             {"setWeight": 10}, {"setCanaryScale": {"replicas": 3}}, {"setCanaryScale": {"replicas": 2}}
         ]}, "blueGreen": {"previewReplicaCount": 4}}}});
-        assert_eq!(extra_replicas(Object(&v)).map(|e| e.1), [3, 4]);
-        assert_eq!(extra_replicas(Object(&json!({}))).map(|e| e.1), [0, 0]);
+        assert_eq!(extra_replicas(Object::of(&v)).map(|e| e.1), [3, 4]);
+        assert_eq!(extra_replicas(Object::of(&json!({}))).map(|e| e.1), [0, 0]);
     }
 
     #[test]
     fn the_hash_is_on_the_pod_template() {
         let template = json!({"metadata": {"annotations": {"h": "c4e1"}}});
         let v = json!({"spec": {"template": template}});
-        assert_eq!(skill_hash(Object(&v), TargetKind::Deployment, "h"), Some("c4e1"));
-        assert_eq!(skill_hash(Object(&v), TargetKind::ScaledJob, "h"), None);
+        assert_eq!(skill_hash(Object::of(&v), TargetKind::Deployment, "h"), Some("c4e1"));
+        assert_eq!(skill_hash(Object::of(&v), TargetKind::ScaledJob, "h"), None);
         let v = json!({"spec": {"jobTargetRef": {"template": template}}});
-        assert_eq!(skill_hash(Object(&v), TargetKind::ScaledJob, "h"), Some("c4e1"));
+        assert_eq!(skill_hash(Object::of(&v), TargetKind::ScaledJob, "h"), Some("c4e1"));
     }
 }

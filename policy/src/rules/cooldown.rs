@@ -93,8 +93,8 @@ mod tests {
     fn seconds(#[case] old: Value, #[case] new: Value, #[case] expected: &[&str]) {
         let limits = sample().limits;
         let (before, after) = (json!({ "spec": old }), json!({ "spec": new }));
-        let before = (!old.is_null()).then_some(ScaledObject(Object(&before)));
-        let found = find(&limits, before, ScaledObject(Object(&after)));
+        let before = (!old.is_null()).then_some(ScaledObject(Object::of(&before)));
+        let found = find(&limits, before, ScaledObject(Object::of(&after)));
         assert_eq!(found.iter().map(|f| f.field.as_str()).collect::<Vec<_>>(), expected);
         for fault in found {
             let in_maintenance = fault.field == "spec.pollingInterval";

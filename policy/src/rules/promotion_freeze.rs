@@ -46,7 +46,7 @@ mod tests {
     #[case::suspended(Some(job(false, "--delete")), job(true, "--delete"), false)]
     #[case::worse(Some(job(false, "-a")), job(false, "--del"), true)]
     fn jobs(#[case] old: Option<Value>, #[case] new: Value, #[case] expected: bool) {
-        let old = old.as_ref().map(|o| Job(Object(o)));
-        assert_eq!(find(old, Job(Object(&new))).is_some(), expected);
+        let old = old.as_ref().map(|o| Job(Object::of(o)));
+        assert_eq!(find(old, Job(Object::of(&new))).is_some(), expected);
     }
 }

@@ -144,8 +144,8 @@ mod tests {
     fn triggers(#[case] old: Value, #[case] new: Value, #[case] expected: &[&str]) {
         let limits = sample().limits;
         let (before, after) = (json!({ "spec": old }), json!({ "spec": new }));
-        let before = (!old.is_null()).then_some(ScaledObject(Object(&before)));
-        let found = find(&limits, before, ScaledObject(Object(&after)));
+        let before = (!old.is_null()).then_some(ScaledObject(Object::of(&before)));
+        let found = find(&limits, before, ScaledObject(Object::of(&after)));
         assert_eq!(found.iter().map(|f| f.field.as_str()).collect::<Vec<_>>(), expected);
     }
 
@@ -153,7 +153,7 @@ mod tests {
     fn a_second_caller_is_found_once() {
         let settings = sample();
         let v = json!({"spec": {"metrics": [{"provider": {"web": {"url": "https://canary.gw.example.com/keda/metrics"}}}]}});
-        assert!(foreign_caller(&settings.lanes[0], None, Object(&v)).is_some());
-        assert!(foreign_caller(&settings.lanes[0], Some(Object(&v)), Object(&v)).is_none());
+        assert!(foreign_caller(&settings.lanes[0], None, Object::of(&v)).is_some());
+        assert!(foreign_caller(&settings.lanes[0], Some(Object::of(&v)), Object::of(&v)).is_none());
     }
 }

@@ -69,8 +69,8 @@ mod tests {
         let settings = sample();
         let of = |reference: &Value| json!({"spec": {"scaleTargetRef": reference}});
         let (before, after) = (of(&old), of(&new));
-        let before = (!old.is_null()).then_some(ScaledObject(Object(&before)));
-        let found = find(&settings.lanes[0], name, before, ScaledObject(Object(&after)));
+        let before = (!old.is_null()).then_some(ScaledObject(Object::of(&before)));
+        let found = find(&settings.lanes[0], name, before, ScaledObject(Object::of(&after)));
         assert_eq!(found.is_some(), expected, "{found:?}");
     }
 }

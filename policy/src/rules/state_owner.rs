@@ -163,9 +163,9 @@ mod tests {
             groups: if user == "mallory" { vec![] } else { vec!["sre".into()] },
             ..Request::default()
         };
-        let old = old.as_ref().map(|o| ConfigMap(Object(o)));
+        let old = old.as_ref().map(|o| ConfigMap(Object::of(o)));
         let found =
-            find(&settings, &settings.lanes[0], &request, old, ConfigMap(Object(&new)), NOW);
+            find(&settings, &settings.lanes[0], &request, old, ConfigMap(Object::of(&new)), NOW);
         match expected {
             None => assert_eq!(found, None),
             Some(text) => {
@@ -185,7 +185,7 @@ mod tests {
         };
         let new = override_of("alice", 1, json!(8));
         let found =
-            find(&settings, &settings.lanes[0], &request, None, ConfigMap(Object(&new)), NOW);
+            find(&settings, &settings.lanes[0], &request, None, ConfigMap(Object::of(&new)), NOW);
         assert!(found.unwrap().what.contains("no breakGlass"));
     }
 }

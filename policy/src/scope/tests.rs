@@ -1,7 +1,7 @@
 use super::*;
 use crate::settings::tests::sample;
 use rstest::rstest;
-use serde_json::json;
+use serde_json::{json, Value};
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_510_800);
 const WORKER: &str = "openclaw-worker";
@@ -13,15 +13,15 @@ fn so(kind: &str, target: &str, max: i64) -> Value {
     })
 }
 
-fn request(namespace: &str, operation: &str, old: Value, new: Value) -> Request {
+fn request(namespace: &str, operation: &str, old: Value, new: Value) -> Request<'static> {
     Request {
         operation: operation.into(),
         namespace: namespace.into(),
         name: WORKER.into(),
         kind: "ScaledObject".into(),
         group: "keda.sh".into(),
-        object: new,
-        old_object: old,
+        object: Object::of(&new).0.clone(),
+        old_object: Object::of(&old).0.clone(),
         ..Request::default()
     }
 }
@@ -54,7 +54,7 @@ fn relabelling_is_no_way_out() {
     assert_eq!(lifts(&request("builds", "UPDATE", so("Deployment", WORKER, 6), new)), [1]);
 }
 
-fn scale(resource: &str, name: &str, old: i64, new: i64) -> Request {
+fn scale(resource: &str, name: &str, old: i64, new: i64) -> Request<'static> {
     Request {
         group: "autoscaling".into(),
         kind: "Scale".into(),
