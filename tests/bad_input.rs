@@ -40,7 +40,7 @@ fn admission_requests() {
         (b"".to_vec(), "EOF"),
         (b"{".to_vec(), "EOF"),
         (vec![0x80, 0xff, 0x00], "admission request"),
-        (b"[]".to_vec(), "admission request"),
+        (b"[]".to_vec(), "settings: .: is null, not a map"),
         (payload(|p| p["request"] = json!(7)), "request: is not an object"),
         (
             payload(|p| p["request"]["kind"] = json!({ "kind": 7 })),
@@ -49,7 +49,7 @@ fn admission_requests() {
         (payload(|p| p["request"]["operation"] = json!("UPSERT")), "request.operation: `UPSERT`"),
         (payload(|p| p["request"]["oldObject"] = Value::Null), "request.oldObject"),
         (payload(|p| p["request"]["object"] = json!("x")), "request.object"),
-        (payload(|p| p["settings"]["lanes"] = json!({})), "lanes: invalid type: map"),
+        (payload(|p| p["settings"]["lanes"] = json!({})), "lanes: is a map, not a list"),
     ];
     let host = policy();
     for (bytes, expected) in cases {

@@ -194,3 +194,33 @@ fn kubewardens_engine_answers_alike() {
         assert_eq!(got["code"], case["answer"]["code"], "{}", path.display());
     }
 }
+
+/// The messages in the documentation are those of the cases named above them.
+#[test]
+fn the_documentation_quotes_the_policy() {
+    let path = root("docs/rules.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut quoted = String::new();
+    let mut cases = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        quoted.push_str(line);
+        quoted.push('\n');
+        let case = line.strip_prefix("<!-- ").and_then(|l| l.strip_suffix(" -->"));
+        if let Some(case) = case {
+            let (_, case_file) = load(&root(case));
+            assert!(lines.next().unwrap().starts_with("> "), "{case}: no quotation");
+            quoted.push_str(&format!("> {}\n", case_file["answer"]["message"].as_str().unwrap()));
+            cases.push(case.to_owned());
+        }
+    }
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, quoted).unwrap();
+    } else {
+        assert_eq!(text, quoted, "docs/rules.md: run with BLESS=1");
+    }
+    for rule in Rule::ALL {
+        let folder = format!("tests/admission/{}/", rule.name());
+        assert!(cases.iter().any(|c| c.starts_with(&folder)), "{}: no example", rule.name());
+    }
+}

@@ -125,8 +125,10 @@ pub fn raises(old: &ReplicaSpec, new: &ReplicaSpec) -> Vec<Raise> {
     if new.paused_replicas != old.paused_replicas {
         // The number is written whatever the maximum says, so it is measured
         // against what the target could not be kept from reaching before.
+        // While it was paused without a number nothing took it to its minimum.
         let old_height = match old.paused_replicas {
             Some(PausedReplicas::At(n)) => n,
+            None if old.paused => old.floor().min(0),
             Some(PausedReplicas::Unparseable) | None => old.floor(),
         };
         match new.paused_replicas {
@@ -141,7 +143,7 @@ pub fn raises(old: &ReplicaSpec, new: &ReplicaSpec) -> Vec<Raise> {
             Some(PausedReplicas::At(n)) => n,
             _ => old.floor().min(new.ceiling().saturating_sub(1)),
         };
-        push(Level::Release, held_at, new.ceiling());
+        push(Level::Release, held_at, new.ceiling().max(new.floor()));
     }
     if new.force_activation && !old.force_activation {
         push(Level::ForceActivation, old.rest().min(0), new.floor().max(1));
@@ -172,6 +174,7 @@ mod tests {
     #[case::idle_added(spec(6), ReplicaSpec { idle: Some(0), ..spec(6) }, &[])]
     #[case::pause_high(spec(6), ReplicaSpec { paused_replicas: Some(PausedReplicas::At(50)), ..spec(6) }, &[(Level::PausedReplicas, 1, 50)])]
     #[case::pause_at_zero(spec(6), ReplicaSpec { paused_replicas: Some(PausedReplicas::At(0)), ..spec(6) }, &[])]
+    #[case::pause_at_the_minimum_where_paused_held_less(ReplicaSpec { paused: true, min: Some(3), ..spec(6) }, ReplicaSpec { paused: true, min: Some(3), paused_replicas: Some(PausedReplicas::At(3)), ..spec(6) }, &[(Level::PausedReplicas, 0, 3)])]
     #[case::pause_unparseable(spec(6), ReplicaSpec { paused_replicas: Some(PausedReplicas::Unparseable), ..spec(6) }, &[(Level::PausedReplicas, 1, i64::MAX)])]
     #[case::unpause(ReplicaSpec { paused_replicas: Some(PausedReplicas::At(0)), ..spec(6) }, spec(6), &[(Level::Release, 0, 6)])]
     #[case::release_of_a_pause(ReplicaSpec { paused: true, ..spec(6) }, spec(6), &[(Level::Release, 1, 6)])]

@@ -34,8 +34,9 @@ pub fn update(name: &str, target: &Target, old: Hpa, new: Hpa) -> Vec<Lift> {
 /// An HPA on a target that it did not scale before.
 pub fn create(name: &str, target: &Target, new: Hpa, retargeted: bool) -> Vec<Lift> {
     let mut spec = new.replicas();
-    // An HPA has a minimum of 1 at least, also where the ScaledObject may idle at 0.
-    spec.min = spec.min.filter(|min| *min > 1);
+    // An HPA has a minimum of 1 at least, also where the ScaledObject may idle
+    // at 0; its maximum says enough.
+    spec.min = spec.min.filter(|min| *min > 1 || *min > new.replicas().ceiling());
     let mut lifts = of_numbers(None, &spec, &NAMES);
     if retargeted {
         lifts.push(unbounded("spec.scaleTargetRef", "moves onto a target of the lane"));

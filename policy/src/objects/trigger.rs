@@ -25,10 +25,9 @@ pub struct Trigger<'a>(pub Object<'a>);
 
 /// What a trigger's threshold is.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Threshold<'a> {
+pub enum Threshold {
     At(f64),
-    /// What stands there instead.
-    NotANumber(&'a str),
+    NotANumber,
     /// A scaler whose key is not known here, or one that KEDA will refuse.
     Unknown,
 }
@@ -70,7 +69,7 @@ impl<'a> Trigger<'a> {
         self.row().map_or("threshold", |r| r.1)
     }
 
-    pub fn threshold(self) -> Threshold<'a> {
+    pub fn threshold(self) -> Threshold {
         let Some((_, key, default)) = self.row() else { return Threshold::Unknown };
         match (self.0.at(&["metadata", key]), default) {
             (Json::Null, Some(default)) => Threshold::At(*default),
@@ -104,9 +103,9 @@ impl<'a> Trigger<'a> {
 
 /// A threshold that stands in a string. Read as JSON: `f64::from_str` would be
 /// a second parser of numbers in the module, ten kilobytes of it.
-pub fn of_text(text: &str) -> Threshold<'_> {
+pub fn of_text(text: &str) -> Threshold {
     let number = tree(text.trim().as_bytes()).ok().and_then(|n| n.as_f64());
-    number.map_or(Threshold::NotANumber(text), Threshold::At)
+    number.map_or(Threshold::NotANumber, Threshold::At)
 }
 
 #[cfg(test)]
@@ -120,9 +119,9 @@ mod tests {
     #[case(json!({"type": "redis-cluster", "metadata": {"listLength": "3"}}), "listLength", Threshold::At(3.0))]
     #[case(json!({"type": "redis", "metadata": {}}), "listLength", Threshold::At(5.0))]
     #[case(json!({"type": "redis-sentinel-streams", "metadata": {"pendingEntriesCount": "9"}}), "pendingEntriesCount", Threshold::At(9.0))]
-    #[case(json!({"type": "prometheus", "metadata": {"threshold": "x"}}), "threshold", Threshold::NotANumber("x"))]
-    #[case(json!({"type": "prometheus", "metadata": {"threshold": "NaN"}}), "threshold", Threshold::NotANumber("NaN"))]
-    #[case(json!({"type": "prometheus", "metadata": {"threshold": 9}}), "threshold", Threshold::NotANumber("not a string"))]
+    #[case(json!({"type": "prometheus", "metadata": {"threshold": "x"}}), "threshold", Threshold::NotANumber)]
+    #[case(json!({"type": "prometheus", "metadata": {"threshold": "NaN"}}), "threshold", Threshold::NotANumber)]
+    #[case(json!({"type": "prometheus", "metadata": {"threshold": 9}}), "threshold", Threshold::NotANumber)]
     #[case(json!({"type": "prometheus"}), "threshold", Threshold::Unknown)]
     #[case(json!({"type": "my-queue", "metadata": {}}), "threshold", Threshold::Unknown)]
     fn thresholds(#[case] v: Value, #[case] key: &str, #[case] expected: Threshold) {

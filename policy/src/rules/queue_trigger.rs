@@ -25,16 +25,13 @@ pub fn find(limits: &Limits, old: Option<ScaledObject>, new: ScaledObject) -> Ve
     if !has_queue(new) && old.is_none_or(has_queue) {
         fault("spec.triggers", "has no trigger on queue depth".to_owned());
     }
-    if let Some((field, threshold)) = lowest_threshold(new) {
-        let was = old.and_then(lowest_threshold).map_or(f64::INFINITY, |(_, n)| n);
-        if threshold < f64::from(limits.queue_threshold) && threshold < was {
-            let least = limits.queue_threshold;
-            fault(
-                &field,
-                format!(
-                    "is no number or below {least}, the least number of waiting jobs a replica"
-                ),
-            );
+    if let Some(new) = lowest_threshold(new) {
+        let was = old.and_then(lowest_threshold).map_or(f64::INFINITY, |old| old.number);
+        let least = limits.queue_threshold;
+        if new.number < f64::from(least) && new.number < was {
+            let what =
+                format!("is {}, and {least} waiting jobs a replica is the least", new.written);
+            fault(&new.field, what);
         }
     }
     let anonymous = |so: ScaledObject| {
@@ -63,25 +60,42 @@ pub fn find(limits: &Limits, old: Option<ScaledObject>, new: ScaledObject) -> Ve
     faults
 }
 
-/// The lowest threshold of a queue trigger, or the formula's target where one
-/// makes a single metric of them; what is no number is lower than all.
-fn lowest_threshold(so: ScaledObject) -> Option<(String, f64)> {
-    let height = |threshold| match threshold {
-        Threshold::At(n) => Some(n),
-        Threshold::NotANumber(_) => Some(f64::NEG_INFINITY),
-        Threshold::Unknown => None,
-    };
-    if let Some(target) = so.formula_target() {
-        return Some((
-            "spec.advanced.scalingModifiers.target".to_owned(),
-            height(of_text(target))?,
-        ));
+/// A threshold, and where and how it is written.
+struct Lowest {
+    field: String,
+    written: String,
+    /// What is no number is lower than all.
+    number: f64,
+}
+
+impl Lowest {
+    fn of(field: String, written: &str, threshold: Threshold) -> Option<Self> {
+        let number = match threshold {
+            Threshold::At(n) => n,
+            Threshold::NotANumber => f64::NEG_INFINITY,
+            Threshold::Unknown => return None,
+        };
+        let written = if written.is_empty() { "absent" } else { written };
+        Some(Self { field, written: written.to_owned(), number })
     }
-    let mut lowest: Option<(String, f64)> = None;
+}
+
+/// The lowest threshold of a queue trigger, or the formula's target where one
+/// makes a single metric of them.
+fn lowest_threshold(so: ScaledObject) -> Option<Lowest> {
+    if let Some(target) = so.formula_target() {
+        let field = "spec.advanced.scalingModifiers.target".to_owned();
+        return Lowest::of(field, target, of_text(target));
+    }
+    let mut lowest: Option<Lowest> = None;
     for (i, trigger) in so.triggers().enumerate().filter(|(_, t)| t.is_queue_depth()) {
-        let Some(n) = height(trigger.threshold()) else { continue };
-        if lowest.as_ref().is_none_or(|(_, low)| n < *low) {
-            lowest = Some((format!("spec.triggers[{i}].metadata.{}", trigger.threshold_key()), n));
+        let key = trigger.threshold_key();
+        let field = format!("spec.triggers[{i}].metadata.{key}");
+        let Some(found) = Lowest::of(field, trigger.metadata(key), trigger.threshold()) else {
+            continue;
+        };
+        if lowest.as_ref().is_none_or(|low| found.number < low.number) {
+            lowest = Some(found);
         }
     }
     lowest
