@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Each installs what it needs and builds what it runs.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint wasm setup clean
+.PHONY: help demo test bench fuzz mutants lint wasm setup clean
 
 DIST := dist
 
@@ -19,6 +19,13 @@ test: wasm ## everything: unit, property, both wasm modules, real Envoy
 bench: wasm ## what the policy costs, against one that decides nothing
 	@scripts/build-wasm.sh --with-bare
 	@cargo run --locked -q -p tests --bin bench
+
+fuzz: wasm ## hostile input through the built policy, for minutes
+	FUZZ_CASES=1000000 cargo test --locked -p tests --test end_to_end fuzz::
+
+mutants: ## which changes of the deciding code no test would notice; takes hours
+	@scripts/setup.sh mutants
+	PATH="$$PWD/.tools/cargo/bin:$$PATH" cargo mutants --no-shuffle -o target
 
 lint: ## formatting and clippy, warnings are errors
 	cargo fmt --all -- --check

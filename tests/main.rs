@@ -3,8 +3,10 @@
 mod bad_input;
 mod budgets;
 mod filter;
+mod fuzz;
 mod layout;
 mod policy_rules;
+mod policy_settings;
 mod real_envoy;
 mod scenarios;
 mod schema;

@@ -7,6 +7,12 @@
 //!
 //! Whether an edit is admitted depends on the object and the lane alone, so
 //! each is asked once; the sequences are then followed in integers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test stops by panicking"
+)]
 
 mod world;
 

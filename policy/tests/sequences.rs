@@ -5,6 +5,12 @@
 //! Wider than the exhaustive search and not complete: numbers that are text,
 //! negative, huge or null, every pause, status writes, Rollouts that run a
 //! target's template, deletes and re-creates.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test stops by panicking"
+)]
 
 mod world;
 
