@@ -123,21 +123,20 @@ fn every_case_is_answered_as_written() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A folder proves nothing when it only rejects, or never meets bad input.
+/// A folder proves nothing when it only rejects, or never meets bad input; and
+/// an over-strict guard is a broken guard.
 #[test]
 fn every_rule_has_accepts_rejects_boundaries_and_malformed_input() {
     for rule in Rule::ALL {
-        let of = |word: &str| {
-            cases()
-                .iter()
-                .filter(|p| p.parent().unwrap().ends_with(rule.name()))
-                .filter(|p| p.file_stem().unwrap().to_string_lossy().starts_with(word))
-                .count()
-        };
+        let cases: Vec<PathBuf> =
+            cases().into_iter().filter(|p| p.parent().unwrap().ends_with(rule.name())).collect();
         for word in ["accept", "reject", "boundary", "malformed"] {
-            assert!(of(word) > 0, "{}: no case starts with {word}", rule.name());
+            let is_so = |p: &PathBuf| p.file_stem().unwrap().to_string_lossy().starts_with(word);
+            assert!(cases.iter().any(is_so), "{}: no case starts with {word}", rule.name());
         }
-        assert!(of("accept") >= of("reject"), "{}: fewer accepts than rejects", rule.name());
+        let accepted = |p: &&PathBuf| load(p).1["answer"]["accepted"] == json!(true);
+        let accepts = cases.iter().filter(accepted).count();
+        assert!(2 * accepts >= cases.len(), "{}: fewer accepts than rejects", rule.name());
     }
 }
 

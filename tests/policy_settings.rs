@@ -4,7 +4,7 @@
 use harness::clock::Clock;
 use harness::cluster::Cluster;
 use harness::policy_host::PolicyHost;
-use serde_json::Value;
+use serde_json::{json, Value};
 use std::sync::{Arc, Mutex};
 use tests::root;
 use tests::simulation::{modules, scenario};
@@ -46,6 +46,7 @@ fn shipped_policies_are_taken_and_cover_every_kind() {
         all
     };
     let mut shipped = Vec::new();
+    let mut conditions = Vec::new();
     for (file, failure_policy, timeout) in
         [("guard", "Fail", 5), ("scale-freeze", "Fail", 2), ("monitor", "Ignore", 5)]
     {
@@ -60,10 +61,46 @@ fn shipped_policies_are_taken_and_cover_every_kind() {
         assert!(!spec["rules"].to_string().contains("DELETE"), "{file}");
         let valid = host.validate_settings(spec["settings"].to_string().as_bytes()).unwrap();
         assert_eq!(valid, Ok(()), "{file}");
+        // Else the caller's deadline ends first, and users never see the reason.
+        assert!(spec["timeoutEvalSeconds"].as_u64() < spec["timeoutSeconds"].as_u64(), "{file}");
+        names_are_those_of_the_settings(file, spec);
         if failure_policy == "Fail" {
             shipped.extend(resources(spec));
+            conditions.extend(spec["matchConditions"].as_array().unwrap().clone());
+        } else {
+            let all = resources(&yaml(&root("policy/metadata.yml")));
+            assert_eq!(resources(spec), all, "{file} rehearses every kind");
+            assert_eq!(json!(conditions), spec["matchConditions"], "{file}: those of the others");
         }
     }
     shipped.sort();
     assert_eq!(shipped, resources(&yaml(&root("policy/metadata.yml"))));
+}
+
+/// The names that the conditions pick out in CEL are those of the settings
+/// below them: a target that only the settings know would never be asked about.
+fn names_are_those_of_the_settings(file: &str, spec: &Value) {
+    let lanes = spec["settings"]["lanes"].as_array().unwrap();
+    let mut namespaces: Vec<&str> =
+        lanes.iter().map(|l| l["namespace"].as_str().unwrap()).collect();
+    let mut targets: Vec<&str> = lanes
+        .iter()
+        .flat_map(|l| l["targets"].as_array().unwrap())
+        .map(|t| t["name"].as_str().unwrap())
+        .collect();
+    namespaces.sort_unstable();
+    targets.sort_unstable();
+    for condition in spec["matchConditions"].as_array().unwrap() {
+        let text = condition["expression"].as_str().unwrap();
+        for (before, expected) in
+            [("namespace.orValue('') in [", &namespaces), ("name.orValue('') in [", &targets)]
+        {
+            for (at, _) in text.match_indices(before) {
+                let list = text[at + before.len()..].split(']').next().unwrap();
+                let mut names: Vec<&str> = list.split(", ").map(|n| n.trim_matches('\'')).collect();
+                names.sort_unstable();
+                assert_eq!(&names, expected, "{file}: {}", condition["name"]);
+            }
+        }
+    }
 }

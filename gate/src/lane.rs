@@ -181,7 +181,7 @@ pub struct LaneState {
     declared: Declared,
     /// One a row, in the order of the gateways that say so.
     findings: Vec<Finding>,
-    /// Empty where active gateways disagree, or none is active.
+    /// A field is empty where gateways disagree on it, or none is active.
     pub under_test: UnderTest,
     /// A gateway in maintenance.
     pub maintenance: Option<String>,
@@ -211,36 +211,43 @@ impl LaneState {
             }
             match &g.verdict {
                 Ok(v) => lane.find_all(g, v, serves, now),
-                Err(unknown) if serves => lane.find(Row::Unknown, &g.id, || {
-                    let age_s = match unknown {
-                        Unknown::Stale { age_s, .. } => Some(*age_s),
-                        Unknown::Future { by_s, .. } => Some(-*by_s),
-                        _ => None,
-                    };
-                    (age_s, unknown.to_string())
-                }),
-                // Canary state comes from all gateways, whatever their clocks say.
-                Err(_) => {
-                    if let Some(v) = g.last_word() {
-                        lane.find_all(g, v, false, now);
+                Err(unknown) => {
+                    let last = g.last_word();
+                    // Canary state comes from all gateways, so one that says
+                    // nothing at all is unknown to every AZ.
+                    if serves || last.is_none() {
+                        lane.find(Row::Unknown, &g.id, || {
+                            let age_s = match unknown {
+                                Unknown::Stale { age_s, .. } => Some(*age_s),
+                                Unknown::Future { by_s, .. } => Some(-*by_s),
+                                _ => None,
+                            };
+                            (age_s, unknown.to_string())
+                        });
+                    }
+                    // What it said last holds too: silence lifts nothing.
+                    if let Some(v) = last {
+                        lane.find_all(g, v, serves, now);
                     }
                 }
             }
         }
-        let mut active =
-            gateways.iter().filter_map(GatewayState::last_word).filter(|v| v.canary_active);
-        if let Some(first) = active.next() {
-            match active.find_map(|v| disagreement(first, v).map(|reason| (v, reason))) {
-                Some((v, reason)) => lane.find(Row::Frozen, &v.gateway, || (None, reason)),
-                None => {
-                    lane.under_test = UnderTest {
-                        az: first.az_under_test.clone(),
-                        skill_hash: first.skill_hash.clone(),
-                        stable_skill_hash: first.stable_skill_hash.clone(),
-                    }
-                }
+        let words = || gateways.iter().filter_map(GatewayState::last_word);
+        let active = || words().filter(|v| v.canary_active);
+        if let Some(first) = active().next() {
+            let other = active().find_map(|v| disagreement(first, v).map(|reason| (v, reason)));
+            if let Some((v, reason)) = other {
+                lane.find(Row::Frozen, &v.gateway, || (None, reason));
             }
         }
+        lane.under_test = UnderTest {
+            az: agreed(active().map(|v| &v.az_under_test)),
+            skill_hash: agreed(active().map(|v| &v.skill_hash)),
+            // Also what an aborted gateway is rolled back to.
+            stable_skill_hash: agreed(
+                words().filter(|v| v.canary_active || v.aborted).map(|v| &v.stable_skill_hash),
+            ),
+        };
         lane
     }
 
@@ -300,20 +307,23 @@ impl LaneState {
     }
 
     /// The first finding, in the order of rows, that refuses a rise to `new`,
-    /// with the most that all rows together allow. Only rows of `rules` are
-    /// asked, so that a rule that is switched off masks no other.
+    /// with the most that it and the `enforced` rows together allow. Only rows
+    /// of `asked` are asked, so that a rule that is switched off masks no other.
     pub fn refusal(
         &self,
         slice: Slice,
         column: Column,
         old: Option<i64>,
         new: i64,
-        rules: impl Fn(Rule) -> bool,
+        asked: &dyn Fn(Rule) -> bool,
+        enforced: &dyn Fn(Rule) -> bool,
     ) -> Option<(i64, &Finding)> {
-        let lowest = self.allowed(slice, column, old)?;
+        let counts = |f: &&Finding| asked(f.row.rule()) || enforced(f.row.rule());
+        let limit = |f: &Finding| self.limit(f.row, slice, column, old);
+        let lowest = self.findings.iter().filter(counts).map(limit).min()?;
         self.findings
             .iter()
-            .filter(|f| rules(f.row.rule()) && new > self.limit(f.row, slice, column, old))
+            .filter(|f| asked(f.row.rule()) && new > limit(f))
             .min_by_key(|f| f.row)
             .map(|f| (lowest, f))
     }
@@ -394,6 +404,12 @@ fn rows_of(v: &Verdict, serves: bool) -> impl Iterator<Item = Row> {
     ]
     .into_iter()
     .flatten()
+}
+
+/// The value that all give.
+fn agreed<'a>(mut values: impl Iterator<Item = &'a Option<String>>) -> Option<String> {
+    let first = values.next()?;
+    first.clone().filter(|_| values.all(|v| v == first))
 }
 
 /// Two active gateways that name different slices or packs under test: somebody is wrong.

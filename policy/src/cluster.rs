@@ -11,6 +11,7 @@
 //! `contextAwareResources`.
 
 use crate::decision::State;
+use crate::evaluation::Lookups;
 use crate::settings::Lane;
 use gate::break_glass::{self, Override, OVERRIDE_KEY};
 use gate::lane::{GatewayState, Unknown};
@@ -21,14 +22,40 @@ use kubewarden_policy_sdk::wapc_guest;
 use serde_json::{json, Map, Value};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The host's wall clock.
-pub fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(0))
+/// The policy's host.
+pub struct Host;
+
+impl Lookups for Host {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(0))
+    }
+
+    fn list(&self, lane: &Lane, now: Timestamp) -> State {
+        list(lane, now)
+    }
+
+    fn state(&self, lane: &Lane, gateway: &GatewayState, now: Timestamp) -> GatewayState {
+        let verdict = match get(lane, &config_map_name(&gateway.id)) {
+            Err(e) if e.contains("annot find") || e.contains("not found") => {
+                Err(not_found(lane, &gateway.id))
+            }
+            Err(e) => Err(Unknown::Missing(e)),
+            Ok(answer) => match json_of(&answer) {
+                Err(e) => Err(Unknown::Missing(e)),
+                Ok(object) => verdict_of(&object),
+            },
+        };
+        GatewayState::of(&gateway.id, &gateway.az, verdict, lane.max_state_age.0, now)
+    }
+
+    fn override_of(&self, lane: &Lane) -> Option<Override> {
+        let answer = get(lane, &break_glass::config_map_name(&lane.name)).ok()?;
+        override_of(&json_of(&answer).ok()?)
+    }
 }
 
-/// The state of every gateway of the lane, and its override, by one list.
-pub fn list(lane: &Lane, now: Timestamp) -> State {
+fn list(lane: &Lane, now: Timestamp) -> State {
     let request = json!({
         "api_version": "v1",
         "kind": "ConfigMap",
@@ -84,25 +111,6 @@ fn text_at<'a>(object: &'a Json<'a>, outer: &str, inner: &str) -> Option<&'a str
     at(at(object, outer), inner).as_str()
 }
 
-/// The state of one gateway, past every cache.
-pub fn get_state(lane: &Lane, id: &str, az: &str, now: Timestamp) -> GatewayState {
-    let verdict = match get(lane, &config_map_name(id)) {
-        Err(e) if e.contains("annot find") || e.contains("not found") => Err(not_found(lane, id)),
-        Err(e) => Err(Unknown::Missing(e)),
-        Ok(answer) => match json_of(&answer) {
-            Err(e) => Err(Unknown::Missing(e)),
-            Ok(object) => verdict_of(&object),
-        },
-    };
-    GatewayState::of(id, az, verdict, lane.max_state_age.0, now)
-}
-
-/// The lane's override, past every cache.
-pub fn get_override(lane: &Lane) -> Option<Override> {
-    let answer = get(lane, &break_glass::config_map_name(&lane.name)).ok()?;
-    override_of(&json_of(&answer).ok()?)
-}
-
 fn get(lane: &Lane, name: &str) -> Result<Vec<u8>, String> {
     let request = json!({
         "api_version": "v1",
@@ -115,12 +123,21 @@ fn get(lane: &Lane, name: &str) -> Result<Vec<u8>, String> {
     call("get_resource", &request)
 }
 
-fn field_masks() -> [String; 3] {
-    ["metadata.name".to_owned(), format!("data.{VERDICT_KEY}"), format!("data.{OVERRIDE_KEY}")]
+fn field_masks() -> [String; 4] {
+    [
+        "metadata.name".to_owned(),
+        "metadata.deletionTimestamp".to_owned(),
+        format!("data.{VERDICT_KEY}"),
+        format!("data.{OVERRIDE_KEY}"),
+    ]
 }
 
-/// One that cannot be read excuses nothing.
+/// One that cannot be read excuses nothing, nor does one that was deleted and
+/// that a finalizer keeps.
 fn override_of(object: &Json) -> Option<Override> {
+    if text_at(object, "metadata", "deletionTimestamp").is_some() {
+        return None;
+    }
     Override::parse(text_at(object, "data", OVERRIDE_KEY)?).ok()
 }
 

@@ -6,6 +6,7 @@ use crate::scope::Change;
 use crate::settings::{Enforcement, Lane, Settings};
 use gate::break_glass::Override;
 use gate::lane::{Column, GatewayState, LaneState};
+use gate::rule::Rule;
 use gate::time::Timestamp;
 
 /// Most gateways that are read once more for one answer.
@@ -23,7 +24,6 @@ pub struct State {
 #[derive(Debug)]
 pub struct Decision<'a> {
     pub lane: &'a Lane,
-    pub column: Column,
     /// Rules that reject, the one that names the rejection first.
     pub rejections: Vec<Rejection>,
     /// Rules that would, but are switched to warn.
@@ -47,14 +47,14 @@ pub fn decide<'a>(
         state.override_.clone().filter(|o| max_duration.is_some_and(|max| o.is_valid(now, max)));
     let mut decision = Decision {
         lane: change.lane,
-        column: change.column,
         rejections: vec![],
         warnings: vec![],
         excused: vec![],
         override_,
     };
     let ceiling = decision.override_.as_ref().map(|o| i64::from(o.ceiling));
-    for mut rejection in rules::check(change, &lane) {
+    let enforced = |rule: Rule| settings.enforcement(rule) == Enforcement::Enforce;
+    for mut rejection in rules::check(change, &lane, &enforced) {
         let mut is_excused = false;
         if let Ground::Lift { lift, allowed, .. } = &mut rejection.ground {
             is_excused = ceiling.is_some_and(|ceiling| lift.new <= ceiling);
@@ -102,10 +102,9 @@ pub fn read_again(
 
 /// Whether the override is to be read past the cache: it may have been written
 /// or taken away a second ago, and it would turn the answer.
-pub fn read_override_again(settings: &Settings, decision: &Decision, change: &Change) -> bool {
+pub fn read_override_again(settings: &Settings, decision: &Decision) -> bool {
     let of_lift = |r: &Rejection| matches!(r.ground, Ground::Lift { .. });
     settings.break_glass.is_some()
-        && change.column == Column::Ceiling
         && (decision.rejections.iter().any(of_lift) || !decision.excused.is_empty())
 }
 

@@ -4,31 +4,47 @@
 //! before a ceiling rises, what is in question is read once more. What is read
 //! may turn the answer, and then others are in question.
 
-use crate::cluster;
 use crate::decision::{self, Decision, State};
 use crate::request::Input;
 use crate::scope::{self, Change};
-use crate::settings::Settings;
+use crate::settings::{Lane, Settings};
+use gate::break_glass::Override;
+use gate::lane::GatewayState;
+use gate::time::Timestamp;
+
+/// What can be looked up, and when it is.
+pub trait Lookups {
+    fn now(&self) -> Timestamp;
+    /// The state of every gateway of the lane, and its override, by one list.
+    fn list(&self, lane: &Lane, now: Timestamp) -> State;
+    /// The state of one gateway, past every cache.
+    fn state(&self, lane: &Lane, gateway: &GatewayState, now: Timestamp) -> GatewayState;
+    /// The lane's override, past every cache.
+    fn override_of(&self, lane: &Lane) -> Option<Override>;
+}
 
 /// The decisions of a request, one for each change.
 ///
 /// # Errors
 /// The part of the request that cannot be read.
-pub fn decisions<'a>(input: &'a Input<'a>) -> Result<Vec<Decision<'a>>, String> {
+pub fn decisions<'a>(
+    input: &'a Input<'a>,
+    cluster: &dyn Lookups,
+) -> Result<Vec<Decision<'a>>, String> {
     let settings = &input.settings;
     let mut decisions = Vec::new();
     // The state of the last lane that was asked for: the changes of a lane follow one another.
     let mut listed: Option<(&str, State)> = None;
-    for change in scope::changes(settings, &input.request, cluster::now())? {
+    for change in scope::changes(settings, &input.request, cluster.now())? {
         if !change.asks_for_state(settings) {
-            decisions.push(decision::decide(settings, &change, &State::default(), cluster::now()));
+            decisions.push(decision::decide(settings, &change, &State::default(), cluster.now()));
             continue;
         }
         let state = match listed.take() {
             Some((lane, state)) if lane == change.lane.name => state,
-            _ => cluster::list(change.lane, cluster::now()),
+            _ => cluster.list(change.lane, cluster.now()),
         };
-        let (decision, state) = settled(settings, &change, state);
+        let (decision, state) = settled(settings, &change, state, cluster);
         decisions.push(decision);
         listed = Some((&change.lane.name, state));
     }
@@ -39,20 +55,21 @@ fn settled<'a>(
     settings: &Settings,
     change: &Change<'a>,
     mut state: State,
+    cluster: &dyn Lookups,
 ) -> (Decision<'a>, State) {
-    let now = cluster::now();
+    let now = cluster.now();
     let mut read = Vec::new();
     let mut override_was_read = false;
     loop {
         let decision = decision::decide(settings, change, &state, now);
         let again = decision::read_again(&decision, change, &state.gateways, &read);
         for gateway in state.gateways.iter_mut().filter(|g| again.contains(&g.id)) {
-            *gateway = cluster::get_state(change.lane, &gateway.id, &gateway.az, cluster::now());
+            *gateway = cluster.state(change.lane, gateway, cluster.now());
         }
         let reads_override =
-            !override_was_read && decision::read_override_again(settings, &decision, change);
+            !override_was_read && decision::read_override_again(settings, &decision);
         if reads_override {
-            state.override_ = cluster::get_override(change.lane);
+            state.override_ = cluster.override_of(change.lane);
             override_was_read = true;
         }
         if again.is_empty() && !reads_override {

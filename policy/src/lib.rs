@@ -1,8 +1,9 @@
 //! The Kubewarden policy: registers, fetches and answers, and decides nothing.
 //!
 //! Path of an edit: [`request`] → [`objects`] → [`scope`] ([`lifts`], faults of
-//! [`rules`]) → depends on no state? then [`response`] → [`cluster`] (the
-//! lane's state) → `gate::lane` → [`rules`] → [`decision`] → [`response`].
+//! [`rules`]) → depends on no state? then [`response`] → [`evaluation`], by
+//! [`cluster`] (the lane's state) → `gate::lane` → [`rules`] → [`decision`] →
+//! [`response`].
 
 pub mod settings;
 pub mod request;
@@ -12,8 +13,8 @@ pub mod rules;
 pub mod scope;
 pub mod rejection;
 pub mod decision;
-pub mod cluster;
 pub mod evaluation;
+pub mod cluster;
 pub mod response;
 
 use kubewarden_policy_sdk::wapc_guest::{self as guest, CallResult};
@@ -47,7 +48,7 @@ fn validate(payload: &[u8]) -> CallResult {
         Ok(input) => input,
         Err(e) => return response::malformed(&e),
     };
-    match evaluation::decisions(&input) {
+    match evaluation::decisions(&input, &cluster::Host) {
         Ok(decisions) => response::answer(&input.settings, &input.request, &decisions),
         Err(e) => response::malformed(&e),
     }

@@ -9,7 +9,7 @@ use crate::lifts::{Lift, LiftKind};
 use crate::rules::Fault;
 use crate::settings::BreakGlass;
 use gate::break_glass;
-use gate::lane::{Column, Finding, Row};
+use gate::lane::{Finding, Row};
 use gate::rule::Rule;
 
 /// One rule's no.
@@ -35,8 +35,15 @@ pub enum Ground {
 }
 
 impl Rejection {
-    /// The whole message. `object` is `ScaledObject builds/openclaw-worker`.
-    pub fn message(&self, d: &Decision, object: &str, glass: Option<&BreakGlass>) -> String {
+    /// The whole message. `object` is `ScaledObject builds/openclaw-worker`;
+    /// `is_scale` says that it is a Scale, which autoscalers write.
+    pub fn message(
+        &self,
+        d: &Decision,
+        object: &str,
+        is_scale: bool,
+        glass: Option<&BreakGlass>,
+    ) -> String {
         let mut text =
             format!("{}: {object} in lane {}: {}.", self.rule.name(), d.lane.name, self.edit());
         let finding = match &self.ground {
@@ -54,11 +61,11 @@ impl Rejection {
                 if let Some(glass) = glass.filter(|_| lift.new != i64::MAX) {
                     text.push_str(&emergency(d, lift, glass));
                 }
-                text.push_str(&gitops(d.column, &keep(lift, *allowed)));
+                text.push_str(&gitops(is_scale, &keep(lift, *allowed)));
             }
             Ground::Fault { fault, .. } => {
                 text.push_str(remedy_of_rule(self.rule));
-                text.push_str(&gitops(d.column, &format!("leave {} as it is", fault.field)));
+                text.push_str(&gitops(is_scale, &format!("leave {} as it is", fault.field)));
             }
         }
         text
@@ -80,6 +87,8 @@ impl Rejection {
 fn edit(lift: &Lift, allowed: i64) -> String {
     let Lift { field, old, new, note, kind, is_number, .. } = lift;
     let numbers = match (old, *new) {
+        // A pause or a reference has a height, and no number in its field.
+        _ if !is_number => field.clone(),
         (Some(old), new) if new != i64::MAX => format!("{field} {old} -> {new}"),
         (None, new) if new != i64::MAX => format!("{field} {new} on a new object"),
         (Some(old), _) => format!("{field} {old} -> unbounded"),
@@ -91,7 +100,6 @@ fn edit(lift: &Lift, allowed: i64) -> String {
     } else if *is_number {
         format!("{numbers}{note} (allowed now: {allowed})")
     } else if old.is_some() {
-        // A pause has no number to offer.
         format!("{numbers}{note} (allowed now: its old value)")
     } else {
         format!("{numbers}: {}", note.trim_start())
@@ -146,7 +154,7 @@ fn remedy_of_rule(rule: Rule) -> &'static str {
         Rule::QueueTrigger => "docs/rules.md#queue-trigger shows triggers that pass, and where else a canary's rate can be read.",
         Rule::Cooldown => "Use a longer time, or change `limits` in the policy's settings.",
         Rule::ReplicaFloor => "Keep the minimum as `minReplicas` in the policy's settings has it; a canary is woken in the AZ under test alone.",
-        Rule::SkillLock => "Send `end` or `abort` first (`PUT /keda/canary`), or use the hash that `begin` named.",
+        Rule::SkillLock => "Send `end` or `abort` first (`PUT /keda/canary`), or use a hash that `begin` named for this slice.",
         Rule::PromotionFreeze => "Promote after `end` (`PUT /keda/canary`), or use --dry-run.",
         Rule::StateOwner => "To lift a freeze send `end` to the gateway (`PUT /keda/canary`); to get past it write a break-glass override.",
         Rule::RedGate | Rule::CapFrozen | Rule::CanaryCap | Rule::CeilingBypass => "",
@@ -158,7 +166,8 @@ fn emergency(d: &Decision, lift: &Lift, glass: &BreakGlass) -> String {
     format!(
         " Emergency: a member of {} writes ConfigMap {}/{} (label {}: {}) with data.{} \
          {{\"until\":\"…\",\"reason\":\"…\",\"by\":\"USER\",\"ceiling\":{}}}, then sets \
-         minReplicaCount and maxReplicaCount to that ceiling.",
+         maxReplicaCount to that ceiling, and minReplicaCount too where a hold of KEDA's own \
+         (deploy/keda) keeps a stable target down.",
         glass.groups.join(" or "),
         d.lane.namespace,
         break_glass::config_map_name(&d.lane.name),
@@ -169,13 +178,13 @@ fn emergency(d: &Decision, lift: &Lift, glass: &BreakGlass) -> String {
     )
 }
 
-fn gitops(column: Column, keep: &str) -> String {
-    match column {
-        Column::Ceiling => format!(
-            " A GitOps apply of several objects is held as a whole: {keep} in Git, or apply \
-             this object on its own."
-        ),
+fn gitops(is_scale: bool, keep: &str) -> String {
+    if is_scale {
         // Written by the HPA controller and KEDA, which ask again.
-        Column::Scale => " An autoscaler asks again by itself.".to_owned(),
+        return " An autoscaler asks again by itself.".to_owned();
     }
+    format!(
+        " A GitOps apply of several objects is held as a whole: {keep} in Git, or apply this \
+         object on its own."
+    )
 }

@@ -69,7 +69,12 @@ pub fn answer(settings: &Settings, request: &Request, decisions: &[Decision]) ->
     let object = format!("{} {}", request.kind_in_words(), request.full_name());
     respond(ValidationResponse {
         accepted: false,
-        message: Some(rejection.message(first, &object, settings.break_glass.as_ref())),
+        message: Some(rejection.message(
+            first,
+            &object,
+            request.sub_resource == "scale",
+            settings.break_glass.as_ref(),
+        )),
         code: Some(FORBIDDEN),
         warnings: Some(warnings),
         ..empty()

@@ -9,7 +9,7 @@ use crate::lifts::{self, Lift};
 use crate::objects::config_map::ConfigMap;
 use crate::objects::hpa::{is_kedas, Hpa};
 use crate::objects::job::Job;
-use crate::objects::scaled_job::ScaledJob;
+use crate::objects::scaled_job::{ScaledJob, JOB_LABEL};
 use crate::objects::scaled_object::ScaledObject;
 use crate::objects::{workload, Kind, Object, TargetRef};
 use crate::request::{Operation, Request};
@@ -87,8 +87,11 @@ pub fn changes<'a>(
                 Kind::HorizontalPodAutoscaler => edit.hpa(lane, &mut changes),
                 Kind::Workload(kind) => edit.workload(lane, kind, &mut changes),
                 Kind::Scale => edit.scale(lane, &mut changes),
-                Kind::Job => changes
-                    .extend(edit.of_lane(lane, promotion_freeze::find(old.map(Job), Job(new)))),
+                Kind::Job => {
+                    changes
+                        .extend(edit.of_lane(lane, promotion_freeze::find(old.map(Job), Job(new))));
+                    edit.job_of_scaled_job(lane, &mut changes);
+                }
                 Kind::ConfigMap => changes.extend(edit.of_lane(
                     lane,
                     state_owner::find(
@@ -265,9 +268,25 @@ impl<'a> Edit<'a> {
         let runs = |object: Object<'a>, target: &Target| {
             workload::workload_ref(object).is_some_and(|r| is_target(target, r))
         };
+        let is_listed = self.named(lane, kind).next().is_some();
         for target in lane.targets.iter().filter(|t| runs(self.new, t)) {
             let old = self.old.filter(|old| runs(*old, target));
-            let lifts = lifts::workload::workload(old, self.new);
+            let lifts = if old.is_none() && !is_listed {
+                vec![lifts::workload::unlisted_rollout(target)]
+            } else {
+                lifts::workload::workload(old, self.new)
+            };
+            changes.push(self.of_target(lane, target, Column::Scale, lifts, vec![]));
+        }
+    }
+
+    /// A Job that KEDA made for a ScaledJob of the lane.
+    fn job_of_scaled_job(&self, lane: &'a Lane, changes: &mut Vec<Change<'a>>) {
+        let Some(old) = self.old else { return };
+        let label = old.text(&["metadata", "labels", JOB_LABEL]);
+        let is_its = |t: &&Target| t.kind == TargetKind::ScaledJob && t.name == label;
+        for target in lane.targets.iter().filter(is_its) {
+            let lifts = lifts::scaled_job::job(old, self.new);
             changes.push(self.of_target(lane, target, Column::Scale, lifts, vec![]));
         }
     }

@@ -117,7 +117,8 @@ fn create_is_compared_with_the_declared_limit(
 #[case::missing(missing(), Rule::CapFrozen)]
 fn the_first_rule_names_the_refusal(#[case] v: Result<Verdict, Unknown>, #[case] rule: Rule) {
     let s = state(v, DECLARED);
-    let (_, finding) = s.refusal(Slice::Stable, Column::Ceiling, Some(6), 8, |_| true).unwrap();
+    let (_, finding) =
+        s.refusal(Slice::Stable, Column::Ceiling, Some(6), 8, &|_| true, &|_| true).unwrap();
     assert_eq!(finding.row.rule(), rule);
 }
 
@@ -229,7 +230,7 @@ fn a_gateway_of_another_az_speaks_for_the_canary_only() {
             Some(6),
         ),
         (named("gw-b1", red()), None),
-        (missing(), None),
+        (missing(), Some(4)),
         (named("gw-b1", aged(900)), None),
         (
             named("gw-b1", frozen().map(|v| Verdict { observed_at: Timestamp::from_secs(0), ..v })),
@@ -251,7 +252,8 @@ fn gateways_that_disagree_freeze() {
         GatewayState::of(id, "a", Ok(v), 180, NOW)
     };
     let s = LaneState::of(&[of("gw-a1", "x"), of("gw-a2", "y")], None, DECLARED, NOW);
-    let (_, f) = s.refusal(Slice::Stable, Column::Ceiling, Some(4), 5, |_| true).unwrap();
+    let (_, f) =
+        s.refusal(Slice::Stable, Column::Ceiling, Some(4), 5, &|_| true, &|_| true).unwrap();
     assert_eq!(f.row, Row::Frozen);
     assert!(f.reason.contains("skill_hash"));
     // No pack is the one to run.
@@ -303,7 +305,7 @@ proptest! {
         let s = LaneState::of(&gateways, None, DECLARED, NOW);
         let floor = if canary { 0 } else { i64::from(DECLARED.min_stable) };
         if new > old.max(floor) {
-            prop_assert!(s.refusal(slice, column, Some(old), new, |_| true).is_some());
+            prop_assert!(s.refusal(slice, column, Some(old), new, &|_| true, &|_| true).is_some());
         }
     }
 
@@ -315,6 +317,6 @@ proptest! {
         let column = if scale { Column::Scale } else { Column::Ceiling };
         let gateways: Vec<_> = vs.into_iter().map(|v| GatewayState::of("gw-a1", "a", v, 180, NOW)).collect();
         let s = LaneState::of(&gateways, None, DECLARED, NOW);
-        prop_assert!(s.refusal(slice, column, Some(old), old - less, |_| true).is_none());
+        prop_assert!(s.refusal(slice, column, Some(old), old - less, &|_| true, &|_| true).is_none());
     }
 }

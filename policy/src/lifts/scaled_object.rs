@@ -2,7 +2,7 @@
 //! `apis/keda/v1alpha1/scaledobject_types.go`,
 //! `controllers/keda/scaledobject_controller.go`, `pkg/fallback/fallback.go`).
 
-use super::{annotation, bypass, faster, of_numbers, unbounded, Lift, Names};
+use super::{annotation, bypass, faster, of_numbers, unbounded, Lift, LiftKind, Names};
 use crate::objects::hpa;
 use crate::objects::scaled_object::{ScaledObject, HPA_OWNERSHIP, TRANSFER_OWNERSHIP};
 use gate::target::Target;
@@ -53,6 +53,13 @@ pub fn update(old: ScaledObject, new: ScaledObject) -> Vec<Lift> {
             &format!("{HPA_CONFIG}.name"),
             "changed: KEDA makes a new HPA, which knows nothing of the last recommendations",
         ));
+    }
+    // A paused target scales on nothing; what the pause held comes back as a
+    // release, which is judged then (Flagger's typed client drops fields that
+    // it does not know when it pauses).
+    let replicas = new.replicas();
+    if replicas.paused || replicas.paused_replicas.is_some() {
+        lifts.retain(|lift| lift.kind != LiftKind::Faster);
     }
     lifts
 }
@@ -185,6 +192,18 @@ mod tests {
         new.pointer_mut(parent).unwrap()[key] = value;
         let got = update(ScaledObject(Object::of(&old)), ScaledObject(Object::of(&new)));
         assert_eq!(fields(&got), expected);
+    }
+
+    #[test]
+    fn a_pause_by_a_client_that_drops_fields_lifts_nothing() {
+        let mut old = base();
+        old["spec"]["triggers"][0]["useCachedMetrics"] = json!(true);
+        let mut new = base();
+        new["metadata"]["annotations"] = json!({"autoscaling.keda.sh/paused-replicas": "0"});
+        let of =
+            |new: &Value| update(ScaledObject(Object::of(&old)), ScaledObject(Object::of(new)));
+        assert_eq!(fields(&of(&new)), [""; 0]);
+        assert_eq!(fields(&of(&base())), ["spec.triggers"]);
     }
 
     #[test]

@@ -3,8 +3,9 @@
 //! Every path ends here (kedacore/keda `pkg/scaling/executor`, the HPA
 //! controller, `kubectl scale`), so here the freeze is complete.
 
-use super::{bypass, Lift, LiftKind};
+use super::{bypass, unbounded, Lift, LiftKind};
 use crate::objects::{workload, Object};
+use gate::target::Target;
 
 const REPLICAS: &str = "spec.replicas";
 
@@ -15,15 +16,31 @@ pub fn scale(old: Option<Object>, new: Object) -> Vec<Lift> {
 
 /// A workload, or a Rollout that runs its template.
 pub fn workload(old: Option<Object>, new: Object) -> Vec<Lift> {
-    let mut lifts = of_replicas(old.map(workload::replicas), workload::replicas(new));
-    let before = old.map(workload::extra_replicas);
-    for (i, (field, after)) in workload::extra_replicas(new).into_iter().enumerate() {
-        let before = before.as_ref().and_then(|b| b.get(i)).map(|b| b.1);
-        if after > before.unwrap_or(0) {
-            lifts.push(Lift { wakes: true, ..bypass(field, before, after) });
+    let replicas = workload::replicas(new);
+    let mut lifts = of_replicas(old.map(workload::replicas), replicas);
+    // Both for the new replicas: a share of more of them is no rise of its own.
+    let before =
+        old.map_or_else(|| workload::usual_extras(replicas), |old| workload::extras(old, replicas));
+    let after = workload::extras(new, replicas);
+    for ((field, before), after) in workload::EXTRAS.iter().zip(before).zip(after) {
+        let height = replicas.saturating_add(after);
+        let old_height = old.map(|old| workload::replicas(old).saturating_add(before));
+        if after > before && old_height.is_none_or(|old| height > old) {
+            let note = format!("is {after} pods besides {replicas} replicas");
+            let lift = bypass(field, old_height, height);
+            lifts.push(Lift { wakes: true, is_number: false, note: Some(note), ..lift });
         }
     }
     lifts
+}
+
+/// A Rollout, not among the lane's targets, that comes to run the template of
+/// one: its `scale` carries another name, so nothing would judge what it runs.
+pub fn unlisted_rollout(target: &Target) -> Lift {
+    unbounded(
+        "spec.workloadRef",
+        &format!("runs the pods of {} {} beside it", target.kind.name(), target.name),
+    )
 }
 
 fn of_replicas(old: Option<i64>, new: i64) -> Vec<Lift> {
@@ -46,7 +63,13 @@ mod tests {
     #[case::absent_is_one(json!({"replicas": 0}), json!({}), &[(Some(0), 1)])]
     #[case::removed(json!({"replicas": 6}), json!({}), &[])]
     #[case::no_number(json!({"replicas": 6}), json!({"replicas": "5"}), &[(Some(6), i64::MAX)])]
-    #[case::canary_scale(json!({}), json!({"strategy": {"canary": {"steps": [{"setCanaryScale": {"replicas": 9}}]}}}), &[(Some(0), 9)])]
+    #[case::canary_scale(json!({}), json!({"strategy": {"canary": {"steps": [{"setCanaryScale": {"replicas": 9}}]}}}), &[(Some(1), 10)])]
+    #[case::surge(json!({"replicas": 6}), json!({"replicas": 6, "strategy": {"rollingUpdate": {"maxSurge": 500}}}), &[(Some(8), 506)])]
+    #[case::surge_lowered(json!({"replicas": 6}), json!({"replicas": 6, "strategy": {"rollingUpdate": {"maxSurge": 0}}}), &[])]
+    #[case::same_share_of_more(json!({"replicas": 4}), json!({"replicas": 8}), &[(Some(4), 8)])]
+    #[case::more_surge_of_fewer(json!({"replicas": 6}), json!({"replicas": 4, "strategy": {"rollingUpdate": {"maxSurge": 2}}}), &[])]
+    #[case::preview_removed(json!({"replicas": 6, "strategy": {"blueGreen": {"previewReplicaCount": 1}}}), json!({"replicas": 6, "strategy": {"blueGreen": {}}}), &[(Some(7), 12)])]
+    #[case::preview_set(json!({"replicas": 6, "strategy": {"blueGreen": {}}}), json!({"replicas": 6, "strategy": {"blueGreen": {"previewReplicaCount": 1}}}), &[])]
     fn of_a_workload(
         #[case] old: Value,
         #[case] new: Value,
@@ -54,6 +77,17 @@ mod tests {
     ) {
         let (old, new) = (json!({ "spec": old }), json!({ "spec": new }));
         let got = workload(Some(Object::of(&old)), Object::of(&new));
+        assert_eq!(got.iter().map(|l| (l.old, l.new)).collect::<Vec<_>>(), expected);
+    }
+
+    #[rstest]
+    #[case::usual(json!({"replicas": 6}), &[(None, 6)])]
+    #[case::usual_preview(json!({"replicas": 6, "strategy": {"blueGreen": {}}}), &[(None, 6)])]
+    #[case::surge(json!({"replicas": 6, "strategy": {"rollingUpdate": {"maxSurge": 3}}}), &[(None, 6), (None, 9)])]
+    #[case::experiment(json!({"replicas": 6, "strategy": {"canary": {"steps": [{"experiment": {"templates": [{}]}}]}}}), &[(None, 6), (None, 7)])]
+    fn of_a_new_workload(#[case] spec: Value, #[case] expected: &[(Option<i64>, i64)]) {
+        let v = json!({ "spec": spec });
+        let got = workload(None, Object::of(&v));
         assert_eq!(got.iter().map(|l| (l.old, l.new)).collect::<Vec<_>>(), expected);
     }
 

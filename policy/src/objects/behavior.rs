@@ -1,14 +1,19 @@
 //! An HPA's `behavior`: how fast it goes up and down under the same maximum.
 //!
-//! Absent fields have the API's defaults: a `scaleUp` window of 0 s and
-//! `selectPolicy: Max`, a `scaleDown` window of 300 s (Kubernetes
-//! `pkg/apis/autoscaling/v2/defaults.go`).
+//! Absent fields have the API's defaults: a `scaleUp` window of 0 s,
+//! `selectPolicy: Max` and two policies, a `scaleDown` window of 300 s
+//! (Kubernetes `pkg/apis/autoscaling/v2/defaults.go`). The API server fills them
+//! in as soon as an HPA has any `behavior`, so a written default is no change.
 
 use super::{alike, Object};
 use gate::parse::Json;
 
 const DEFAULT_SCALE_DOWN_WINDOW_S: i64 = 300;
 const DEFAULT_SCALE_UP_WINDOW_S: i64 = 0;
+/// Policies that are compared in any order.
+const MOST_POLICIES: usize = 16;
+/// Type, value, seconds.
+const DEFAULT_SCALE_UP_POLICIES: [(&str, i64, i64); 2] = [("Percent", 100, 15), ("Pods", 4, 15)];
 
 #[derive(Clone, Copy, Debug)]
 pub struct Behavior<'a>(pub &'a Json<'a>);
@@ -39,9 +44,31 @@ impl<'a> Behavior<'a> {
             .unwrap_or(DEFAULT_SCALE_DOWN_WINDOW_S)
     }
 
+    /// The policies of `scaleUp`: type, value and seconds.
+    fn scale_up_policies(self) -> Vec<(&'a str, i64, i64)> {
+        let policies = self.scale_up().at(&["policies"]).as_array().unwrap_or_default();
+        let number = |p: Object, key| p.number(&[key]).unwrap_or(0);
+        let read =
+            |p: Object<'a>| (p.text(&["type"]), number(p, "value"), number(p, "periodSeconds"));
+        if policies.is_empty() {
+            return DEFAULT_SCALE_UP_POLICIES.to_vec();
+        }
+        policies.iter().map(|p| read(Object(p))).collect()
+    }
+
+    /// Whether both have the same policies, in whatever order.
+    fn has_policies_of(self, old: Behavior<'a>) -> bool {
+        let (new, old) = (self.scale_up_policies(), old.scale_up_policies());
+        let all_of = |a: &[_], b: &[_]| a.iter().all(|p| b.contains(p));
+        new == old
+            || (new.len().max(old.len()) <= MOST_POLICIES
+                && all_of(&new, &old)
+                && all_of(&old, &new))
+    }
+
     /// Whether `self` may go up sooner or by more at once than `old`. What
     /// cannot be compared (other policies, another tolerance) counts as faster.
-    pub fn scales_up_faster_than(self, old: Behavior) -> bool {
+    pub fn scales_up_faster_than(self, old: Behavior<'a>) -> bool {
         if self.scale_up_disabled() {
             return false;
         }
@@ -50,10 +77,13 @@ impl<'a> Behavior<'a> {
                 .number(&["stabilizationWindowSeconds"])
                 .unwrap_or(DEFAULT_SCALE_UP_WINDOW_S)
         };
-        let same = |key| alike(self.scale_up().at(&[key]), old.scale_up().at(&[key]));
+        let tolerance = |b: Behavior<'a>| b.scale_up().at(&["tolerance"]);
         let select_as_slow =
             self.select() == old.select() || (old.select() == "Max" && self.select() == "Min");
-        !(window(self) >= window(old) && select_as_slow && same("policies") && same("tolerance"))
+        !(window(self) >= window(old)
+            && select_as_slow
+            && self.has_policies_of(old)
+            && alike(tolerance(self), tolerance(old)))
     }
 }
 
@@ -66,6 +96,7 @@ mod tests {
     #[rstest]
     #[case::same(json!({"scaleUp": {"stabilizationWindowSeconds": 60}}), json!({"scaleUp": {"stabilizationWindowSeconds": 60}}), false)]
     #[case::absent_is_the_default(json!(null), json!({"scaleUp": {"stabilizationWindowSeconds": 0, "selectPolicy": "Max"}}), false)]
+    #[case::defaults_written_out(json!(null), json!({"scaleUp": {"stabilizationWindowSeconds": 0, "selectPolicy": "Max", "policies": [{"type": "Pods", "value": 4, "periodSeconds": 15}, {"type": "Percent", "value": 100, "periodSeconds": 15}]}}), false)]
     #[case::longer_window(json!(null), json!({"scaleUp": {"stabilizationWindowSeconds": 60}}), false)]
     #[case::shorter_window(json!({"scaleUp": {"stabilizationWindowSeconds": 60}}), json!({"scaleUp": {"stabilizationWindowSeconds": 59}}), true)]
     #[case::removed_window(json!({"scaleUp": {"stabilizationWindowSeconds": 60}}), json!(null), true)]

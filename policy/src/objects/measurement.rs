@@ -19,8 +19,19 @@ fn bare(url: &str) -> &str {
     url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/')
 }
 
+/// Whether `text` has `part` as a whole: not as the end of another host's name
+/// or the start of another path's.
 fn contains(text: &str, part: &str) -> bool {
-    !part.is_empty() && text.to_ascii_lowercase().contains(&part.to_ascii_lowercase())
+    if part.is_empty() {
+        return false;
+    }
+    let (text, part) = (text.to_ascii_lowercase(), part.to_ascii_lowercase());
+    let goes_on = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    text.match_indices(&part).any(|(at, found)| {
+        let before = text.get(..at).and_then(|t| t.chars().next_back());
+        let after = text.get(at + found.len()..).and_then(|t| t.chars().next());
+        !before.is_some_and(|c| goes_on(c) || c == '.') && !after.is_some_and(goes_on)
+    })
 }
 
 #[cfg(test)]
@@ -38,6 +49,11 @@ mod tests {
     #[case(json!({"command": ["curl -s https://canary.gw.example.com/keda/metrics | jq"]}), true)]
     #[case(json!({"url": "https://canary.gw.example.com/keda/digest"}), false)]
     #[case(json!({"url": "https://stable.gw.example.com/keda/metrics"}), false)]
+    #[case(json!({"url": "https://other.canary.gw.example.com/keda/metrics"}), false)]
+    #[case(json!({"url": "https://my-canary.gw.example.com/keda/metrics"}), false)]
+    #[case(json!({"url": "https://canary.gw.example.com/keda/metrics2"}), false)]
+    #[case(json!({"url": "https://my-canary.gw.example.com/keda/metrics https://canary.gw.example.com/keda/metrics"}), true)]
+    #[case(json!({"url": "https://user:pw@canary.gw.example.com/keda/metrics#x"}), true)]
     #[case(json!(7), false)]
     fn a_url_anywhere(#[case] value: Value, #[case] expected: bool) {
         assert_eq!(mentions(Object::of(&value).0, URL), expected);

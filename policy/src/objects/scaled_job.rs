@@ -4,6 +4,10 @@
 use super::Object;
 use gate::ceiling::{ReplicaSpec, PAUSED};
 
+/// What KEDA counts a ScaledJob's Jobs by; its value is the ScaledJob's name
+/// (`pkg/scaling/executor/scale_jobs.go`).
+pub const JOB_LABEL: &str = "scaledjob.keda.sh/name";
+
 #[derive(Clone, Copy, Debug)]
 pub struct ScaledJob<'a>(pub Object<'a>);
 

@@ -64,14 +64,23 @@ impl<'a> Trigger<'a> {
         })
     }
 
-    /// Where the threshold stands, for messages.
+    /// The key that holds the threshold. A stream is measured by its group's
+    /// lag or pending entries, without a group by its length
+    /// (`redis_streams_scaler.go`).
     pub fn threshold_key(self) -> &'static str {
-        self.row().map_or("threshold", |r| r.1)
+        match self.row() {
+            None => "threshold",
+            Some(("redis-streams", ..)) if self.metadata("consumerGroup").is_empty() => {
+                "streamLength"
+            }
+            Some(("redis-streams", ..)) if !self.metadata("lagCount").is_empty() => "lagCount",
+            Some((_, key, _)) => key,
+        }
     }
 
     pub fn threshold(self) -> Threshold {
-        let Some((_, key, default)) = self.row() else { return Threshold::Unknown };
-        match (self.0.at(&["metadata", key]), default) {
+        let Some((_, _, default)) = self.row() else { return Threshold::Unknown };
+        match (self.0.at(&["metadata", self.threshold_key()]), default) {
             (Json::Null, Some(default)) => Threshold::At(*default),
             (Json::Null, None) => Threshold::Unknown,
             (value, _) => of_text(value.as_str().unwrap_or("not a string")),
@@ -118,7 +127,11 @@ mod tests {
     #[case(json!({"type": "redis", "metadata": {"listLength": "8"}}), "listLength", Threshold::At(8.0))]
     #[case(json!({"type": "redis-cluster", "metadata": {"listLength": "3"}}), "listLength", Threshold::At(3.0))]
     #[case(json!({"type": "redis", "metadata": {}}), "listLength", Threshold::At(5.0))]
-    #[case(json!({"type": "redis-sentinel-streams", "metadata": {"pendingEntriesCount": "9"}}), "pendingEntriesCount", Threshold::At(9.0))]
+    #[case(json!({"type": "redis-sentinel-streams", "metadata": {"consumerGroup": "g", "pendingEntriesCount": "9"}}), "pendingEntriesCount", Threshold::At(9.0))]
+    #[case(json!({"type": "redis-streams", "metadata": {"consumerGroup": "g"}}), "pendingEntriesCount", Threshold::At(5.0))]
+    #[case(json!({"type": "redis-streams", "metadata": {"consumerGroup": "g", "lagCount": "20"}}), "lagCount", Threshold::At(20.0))]
+    #[case(json!({"type": "redis-streams", "metadata": {"streamLength": "50"}}), "streamLength", Threshold::At(50.0))]
+    #[case(json!({"type": "redis-streams", "metadata": {}}), "streamLength", Threshold::At(5.0))]
     #[case(json!({"type": "prometheus", "metadata": {"threshold": "x"}}), "threshold", Threshold::NotANumber)]
     #[case(json!({"type": "prometheus", "metadata": {"threshold": "NaN"}}), "threshold", Threshold::NotANumber)]
     #[case(json!({"type": "prometheus", "metadata": {"threshold": 9}}), "threshold", Threshold::NotANumber)]

@@ -6,6 +6,6 @@ use crate::scope::Change;
 use gate::lane::LaneState;
 use gate::rule::Rule;
 
-pub fn check(change: &Change, lane: &LaneState) -> Vec<Rejection> {
-    super::ceiling(change, lane, Rule::CanaryCap)
+pub fn check(change: &Change, lane: &LaneState, enforced: &dyn Fn(Rule) -> bool) -> Vec<Rejection> {
+    super::ceiling(change, lane, enforced, Rule::CanaryCap)
 }

@@ -7,13 +7,14 @@ use crate::scope::Change;
 use gate::lane::{LaneState, Row};
 use gate::rule::Rule;
 
-pub fn check(change: &Change, lane: &LaneState) -> Vec<Rejection> {
+pub fn check(change: &Change, lane: &LaneState, enforced: &dyn Fn(Rule) -> bool) -> Vec<Rejection> {
     let mut found = super::refused(
         change,
         lane,
         Rule::CeilingBypass,
-        |lift| lift.kind != LiftKind::Ceiling,
-        |_| true,
+        &|lift| lift.kind != LiftKind::Ceiling,
+        &|_| true,
+        enforced,
     );
     found.retain(|rejection| match &rejection.ground {
         Ground::Lift { lift, finding, .. } => {

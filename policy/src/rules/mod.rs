@@ -55,15 +55,16 @@ pub enum When {
     OtherAz(String),
 }
 
-/// Every rejection of a change, in the order of [`Rule::ALL`].
-pub fn check(change: &Change, lane: &LaneState) -> Vec<Rejection> {
+/// Every rejection of a change, in the order of [`Rule::ALL`]. Rows of the
+/// table whose rule is not `enforced` do not count in what is allowed.
+pub fn check(change: &Change, lane: &LaneState, enforced: &dyn Fn(Rule) -> bool) -> Vec<Rejection> {
     let mut found = Vec::new();
     for rule in Rule::ALL.iter().copied() {
         match rule {
-            Rule::RedGate => found.extend(red_gate::check(change, lane)),
-            Rule::CapFrozen => found.extend(cap_frozen::check(change, lane)),
-            Rule::CanaryCap => found.extend(canary_cap::check(change, lane)),
-            Rule::CeilingBypass => found.extend(ceiling_bypass::check(change, lane)),
+            Rule::RedGate => found.extend(red_gate::check(change, lane, enforced)),
+            Rule::CapFrozen => found.extend(cap_frozen::check(change, lane, enforced)),
+            Rule::CanaryCap => found.extend(canary_cap::check(change, lane, enforced)),
+            Rule::CeilingBypass => found.extend(ceiling_bypass::check(change, lane, enforced)),
             _ => {}
         }
         for fault in change.faults.iter().filter(|f| f.rule == rule) {
@@ -91,22 +92,29 @@ pub fn check(change: &Change, lane: &LaneState) -> Vec<Rejection> {
 }
 
 /// Rises of the declared maximum that `rule`'s rows of the table refuse.
-fn ceiling(change: &Change, lane: &LaneState, rule: Rule) -> Vec<Rejection> {
-    refused(change, lane, rule, |lift| lift.kind == LiftKind::Ceiling, |row_rule| row_rule == rule)
+fn ceiling(
+    change: &Change,
+    lane: &LaneState,
+    enforced: &dyn Fn(Rule) -> bool,
+    rule: Rule,
+) -> Vec<Rejection> {
+    let is_ceiling = |lift: &Lift| lift.kind == LiftKind::Ceiling;
+    refused(change, lane, rule, &is_ceiling, &|row_rule| row_rule == rule, enforced)
 }
 
 fn refused(
     change: &Change,
     lane: &LaneState,
     rule: Rule,
-    lifts: impl Fn(&Lift) -> bool,
-    rows: impl Fn(Rule) -> bool,
+    lifts: &dyn Fn(&Lift) -> bool,
+    rows: &dyn Fn(Rule) -> bool,
+    enforced: &dyn Fn(Rule) -> bool,
 ) -> Vec<Rejection> {
     let mut found = Vec::new();
     let Some(target) = change.target else { return found };
     for lift in change.lifts.iter().filter(|l| lifts(l)) {
         if let Some((allowed, finding)) =
-            lane.refusal(target.slice, change.column, lift.old, lift.new, &rows)
+            lane.refusal(target.slice, change.column, lift.old, lift.new, rows, enforced)
         {
             let (lift, finding): (Lift, Finding) = (lift.clone(), finding.clone());
             found.push(Rejection { rule, ground: Ground::Lift { lift, allowed, finding } });

@@ -1,5 +1,5 @@
 //! `scale-target`: a ScaledObject on something that is not the worker
-//! workload, a gateway DaemonSet above all.
+//! workload, a gateway DaemonSet above all, or the ReplicaSet behind one.
 //!
 //! KEDA would drive it, and an autoscaled gateway measures itself.
 
@@ -7,6 +7,7 @@ use super::Fault;
 use crate::objects::scaled_object::ScaledObject;
 use crate::settings::Lane;
 use gate::rule::Rule;
+use gate::target::Target;
 
 const FIELD: &str = "spec.scaleTargetRef";
 
@@ -26,6 +27,16 @@ pub fn find(
             Rule::ScaleTarget,
             FIELD,
             format!("is the DaemonSet {}: a gateway is not a worker", target.name),
+        ));
+    }
+    // The ReplicaSet of a target's Deployment or Rollout, which scales it back.
+    let is_of =
+        |t: &Target| target.name.strip_prefix(&t.name).is_some_and(|rest| rest.starts_with('-'));
+    if target.kind == "ReplicaSet" && lane.targets.iter().any(is_of) {
+        return Some(Fault::always(
+            Rule::ScaleTarget,
+            FIELD,
+            format!("is the ReplicaSet {}: scale its workload", target.name),
         ));
     }
     // The settings name this ScaledObject for a target of the lane.
@@ -64,6 +75,8 @@ mod tests {
     #[case::another_group("openclaw-worker", json!({"name": "openclaw-worker"}), json!({"apiVersion": "x.io/v1", "name": "openclaw-worker"}), true)]
     #[case::wrong_as_before("openclaw-worker", json!({"name": "web"}), json!({"name": "web"}), false)]
     #[case::put_right("openclaw-worker", json!({"name": "web"}), json!({"name": "openclaw-worker"}), false)]
+    #[case::replica_set("x", json!(null), json!({"kind": "ReplicaSet", "name": "openclaw-worker-7d9c"}), true)]
+    #[case::replica_set_of_another("x", json!(null), json!({"kind": "ReplicaSet", "name": "web-7d9c"}), false)]
     #[case::of_no_lane("web", json!(null), json!({"name": "web"}), false)]
     fn targets(#[case] name: &str, #[case] old: Value, #[case] new: Value, #[case] expected: bool) {
         let settings = sample();

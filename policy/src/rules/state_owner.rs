@@ -23,28 +23,28 @@ pub fn find(
     new: ConfigMap,
     now: Timestamp,
 ) -> Option<Fault> {
+    let is_override = request.may_be_named(&break_glass::config_map_name(&lane.name));
+    let gateway = lane.gateways.iter().find(|g| request.may_be_named(&config_map_name(&g.id)));
+    let labelled = |c: ConfigMap| c.lane() == lane.name;
+    if !is_override && gateway.is_none() && !labelled(new) && !old.is_some_and(labelled) {
+        return None;
+    }
     if old.is_some_and(|old| new.says_the_same_as(old)) {
         return None;
     }
     let fault = |field: &str, what: String| Some(Fault::always(Rule::StateOwner, field, what));
     let user = if request.user.is_empty() { "nobody" } else { &request.user };
-    if request.may_be_named(&break_glass::config_map_name(&lane.name)) {
+    if is_override {
         return match override_fault(settings, request, new, now) {
             Some(what) => fault("data.override", what),
             None => None,
         };
     }
-    let gateway = lane.gateways.iter().find(|g| request.may_be_named(&config_map_name(&g.id)));
     let Some(gateway) = gateway else {
-        let labelled = |c: ConfigMap| c.lane() == lane.name;
-        return if labelled(new) || old.is_some_and(labelled) {
-            fault(
-                &format!("metadata.labels[{LANE_LABEL}]"),
-                "is that of a lane's state, and no gateway of the lane has this name".to_owned(),
-            )
-        } else {
-            None
-        };
+        return fault(
+            &format!("metadata.labels[{LANE_LABEL}]"),
+            "is that of a lane's state, and no gateway of the lane has this name".to_owned(),
+        );
     };
     if request.user.is_empty() || gateway.writer.as_ref() != Some(&request.user) {
         let writer = gateway.writer.as_deref().unwrap_or("nobody, by the settings");
