@@ -48,7 +48,7 @@ fn arbitrary_bytes() {
         prop::collection::vec(any::<u8>(), 0..300),
         // Near misses: a good payload with a byte changed.
         (any::<prop::sample::Index>(), any::<u8>()).prop_map(|(at, byte)| {
-            let request = edit("ScaledObject", json!(6), json!(7));
+            let request = edit("ScaledObject", HEIGHTS[0].1, json!(6), json!(7));
             let mut text = payload(&request).to_string().into_bytes();
             let at = at.index(text.len());
             text[at] = byte;
@@ -64,21 +64,53 @@ fn arbitrary_bytes() {
         .unwrap();
 }
 
+/// The scenario's lane, with a target of every kind.
 fn payload(request: &Value) -> Value {
-    json!({ "settings": scenario().policy.settings, "request": request })
+    let mut settings = scenario().policy.settings;
+    let targets = settings["lanes"][0]["targets"].as_array_mut().unwrap();
+    for kind in ["StatefulSet", "Rollout", "ScaledJob"] {
+        targets.push(json!({ "kind": kind, "name": "openclaw-worker", "slice": "stable" }));
+    }
+    json!({ "settings": settings, "request": request })
 }
 
-/// The number that says how high, in a request of the kind.
-fn edit(kind: &str, old: Value, new: Value) -> Value {
-    let (group, resource, sub, path) = match kind {
-        "ScaledObject" => ("keda.sh", "scaledobjects", "", "maxReplicaCount"),
-        "HorizontalPodAutoscaler" => ("autoscaling", "horizontalpodautoscalers", "", "maxReplicas"),
-        "Scale" => ("autoscaling", "deployments", "scale", "replicas"),
-        _ => ("apps", "deployments", "", "replicas"),
+/// Kinds and the field that says how high they go.
+const HEIGHTS: [(&str, &str); 10] = [
+    ("ScaledObject", "/spec/maxReplicaCount"),
+    ("ScaledObject", "/spec/minReplicaCount"),
+    ("ScaledObject", "/spec/fallback/replicas"),
+    ("ScaledJob", "/spec/maxReplicaCount"),
+    ("HorizontalPodAutoscaler", "/spec/maxReplicas"),
+    ("Scale", "/spec/replicas"),
+    ("Deployment", "/spec/replicas"),
+    ("StatefulSet", "/spec/replicas"),
+    ("Rollout", "/spec/replicas"),
+    ("Rollout", "/spec/strategy/canary/steps/0/setCanaryScale/replicas"),
+];
+
+fn edit(kind: &str, path: &str, old: Value, new: Value) -> Value {
+    let (group, resource, sub) = match kind {
+        "ScaledObject" => ("keda.sh", "scaledobjects", ""),
+        "ScaledJob" => ("keda.sh", "scaledjobs", ""),
+        "HorizontalPodAutoscaler" => ("autoscaling", "horizontalpodautoscalers", ""),
+        "Scale" => ("autoscaling", "deployments", "scale"),
+        "StatefulSet" => ("apps", "statefulsets", ""),
+        "Rollout" => ("argoproj.io", "rollouts", ""),
+        _ => ("apps", "deployments", ""),
     };
     let object = |n: Value| {
-        json!({ "metadata": { "name": "openclaw-worker" },
-                "spec": { "scaleTargetRef": { "name": "openclaw-worker" }, path: n, "minReplicas": 1 } })
+        let mut object = json!({
+            "metadata": { "name": "openclaw-worker" },
+            "spec": {
+                "scaleTargetRef": { "name": "openclaw-worker" },
+                "fallback": { "failureThreshold": 3, "behavior": "currentReplicas" },
+                "minReplicas": 1, "minReplicaCount": 1,
+                "strategy": { "canary": { "maxSurge": 0, "steps": [{ "setCanaryScale": {} }] } },
+            }
+        });
+        let (parent, key) = path.rsplit_once('/').unwrap();
+        object.pointer_mut(parent).unwrap()[key] = n;
+        object
     };
     json!({
         "uid": "1", "operation": "UPDATE", "namespace": "builds", "name": "openclaw-worker", "subResource": sub,
@@ -116,6 +148,19 @@ fn any_json() -> impl Strategy<Value = Value> {
             "override",
             "status",
             "replicas",
+            "maxReplicaCount",
+            "minReplicaCount",
+            "idleReplicaCount",
+            "fallback",
+            "behavior",
+            "strategy",
+            "steps",
+            "maxSurge",
+            "workloadRef",
+            "jobTemplate",
+            "args",
+            "parallelism",
+            "autoscaling.keda.sh/paused-replicas",
         ]);
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..5).prop_map(Value::Array),
@@ -162,7 +207,7 @@ fn hostile_requests() {
     );
     runner()
         .run(&input, |((group, kind), parts, operation)| {
-            let mut request = edit("ScaledObject", json!(6), json!(7));
+            let mut request = edit("ScaledObject", HEIGHTS[0].1, json!(6), json!(7));
             request["kind"] = json!({ "group": group, "version": "v1", "kind": kind });
             request["operation"] = json!(operation);
             for (pointer, value) in parts {
@@ -183,16 +228,53 @@ fn hostile_requests() {
 #[test]
 fn no_raise_is_accepted_while_frozen_and_no_lowering_refused() {
     let host = host();
-    let kinds = vec!["ScaledObject", "HorizontalPodAutoscaler", "Scale", "Deployment"];
-    let height = prop_oneof![4 => 0i64..30, 1 => any::<i64>()];
-    let input = (prop::sample::select(kinds), height.clone(), height);
+    let height = prop_oneof![4 => 1i64..30, 1 => 1..i64::MAX];
+    let input = (prop::sample::select(HEIGHTS.to_vec()), height.clone(), height, any_json());
     runner()
-        .run(&input, |(kind, old, new)| {
-            let request = edit(kind, json!(old), json!(new));
+        .run(&input, |((kind, path), old, new, noise)| {
+            let mut request = edit(kind, path, json!(old), json!(new));
+            // What nobody reads turns nothing.
+            request["object"]["metadata"]["managedFields"] = noise.clone();
+            request["object"]["status"] = noise;
             let said = answer(&host, "validate", payload(&request).to_string().as_bytes());
-            // A stable target may always rise to its minimum of one.
-            let may = new <= old.max(1);
-            prop_assert_eq!(said["accepted"] == true, may, "{} {} -> {}: {}", kind, old, new, said);
+            prop_assert_eq!(
+                said["accepted"] == true,
+                new <= old,
+                "{} {} {} -> {}: {}",
+                kind,
+                path,
+                old,
+                new,
+                said
+            );
+            Ok(())
+        })
+        .unwrap();
+}
+
+/// Whatever stands in place of the number, nothing that is not known to be low
+/// is let in.
+#[test]
+fn no_other_shape_of_a_number_is_a_way_up() {
+    let host = host();
+    let input = (prop::sample::select(HEIGHTS.to_vec()), 1i64..30, any_json());
+    runner()
+        .run(&input, |((kind, path), old, new)| {
+            let low = new.as_f64().is_some_and(|n| n <= old as f64);
+            let absent = new.is_null() && !path.ends_with("maxReplicaCount");
+            let request = edit(kind, path, json!(old), new.clone());
+            let said = answer(&host, "validate", payload(&request).to_string().as_bytes());
+            if !low && !absent {
+                prop_assert!(
+                    said["accepted"] == false,
+                    "{} {} {} -> {}: {}",
+                    kind,
+                    path,
+                    old,
+                    new,
+                    said
+                );
+            }
             Ok(())
         })
         .unwrap();
