@@ -125,3 +125,18 @@ fn empty() -> ValidationResponse {
 fn respond(response: ValidationResponse) -> CallResult {
     Ok(serde_json::to_vec(&response)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::short("as it is", "as it is")]
+    #[case::cut(&"x".repeat(300), &"x".repeat(WARNING_BYTES))]
+    #[case::between_characters(&"ä".repeat(200), &"ä".repeat(WARNING_BYTES / 2))]
+    #[case::not_within_one(&format!("x{}", "ä".repeat(200)), &format!("x{}", "ä".repeat(127)))]
+    fn warnings_are_cut(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(warning(text), expected);
+    }
+}

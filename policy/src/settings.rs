@@ -452,10 +452,67 @@ pub(crate) mod tests {
         }
     }
 
-    #[test]
-    fn duplicates_are_faults() {
-        let twice = SAMPLE.replace("openclaw-worker-canary", "openclaw-worker");
-        let e = Settings::parse(twice.as_bytes()).unwrap_err().to_string();
-        assert!(e.contains("target Deployment builds/openclaw-worker is there twice"), "{e}");
+    #[rstest]
+    #[case("180s", Some(180))]
+    #[case("3m", Some(180))]
+    #[case("4h", Some(14_400))]
+    #[case("4d", None)]
+    #[case("m", None)]
+    #[case("", None)]
+    fn durations(#[case] text: &str, #[case] expected: Option<u64>) {
+        assert_eq!(Seconds::parse(text).ok().map(|s| s.0), expected);
+    }
+
+    /// A lane as text, of one target and one gateway.
+    fn lane(name: &str, namespace: &str, target: &str, gateways: &str) -> String {
+        format!(
+            r#"{{"name":"{name}","namespace":"{namespace}","targets":[{target}],"gateways":[{gateways}]}}"#
+        )
+    }
+
+    const GW: &str = r#"{"id":"g","az":"a","writer":"w"}"#;
+    const DEPLOYMENT: &str = r#"{"kind":"Deployment","name":"w","slice":"stable"}"#;
+
+    #[rstest]
+    #[case::target(
+        lane("a", "n", DEPLOYMENT, GW),
+        lane("b", "n", DEPLOYMENT, GW),
+        "target Deployment n/w is there twice"
+    )]
+    #[case::lane(
+        lane("a", "n", DEPLOYMENT, GW),
+        lane("a", "n", r#"{"kind":"Rollout","name":"w","slice":"stable"}"#, GW),
+        "lanes[1].name: `a` is there twice"
+    )]
+    #[case::gateway(lane("a", "n", DEPLOYMENT, GW), lane("b", "m", DEPLOYMENT, &format!("{GW},{GW}")), "lanes[1].gateways: `g` is there twice")]
+    #[case::az_of_nobody(
+        lane("a", "n", DEPLOYMENT, GW),
+        lane("b", "m", r#"{"kind":"Deployment","name":"w","slice":"stable","az":"z"}"#, GW),
+        "no gateway is in the az `z`"
+    )]
+    #[case::another_namespace(lane("a", "n", DEPLOYMENT, GW), lane("a", "m", DEPLOYMENT, GW), "")]
+    #[case::another_kind(
+        lane("a", "n", DEPLOYMENT, GW),
+        lane("b", "n", r#"{"kind":"Rollout","name":"w","slice":"stable"}"#, GW),
+        ""
+    )]
+    #[case::another_name(
+        lane("a", "n", DEPLOYMENT, GW),
+        lane("b", "n", r#"{"kind":"Deployment","name":"x","slice":"stable"}"#, GW),
+        ""
+    )]
+    #[case::az_of_its_gateway(
+        lane("a", "n", DEPLOYMENT, GW),
+        lane("b", "m", r#"{"kind":"Deployment","name":"w","slice":"stable","az":"a"}"#, GW),
+        ""
+    )]
+    fn twins(#[case] a: String, #[case] b: String, #[case] expected: &str) {
+        match Settings::parse(format!(r#"{{"lanes":[{a},{b}]}}"#).as_bytes()) {
+            Ok(_) => assert_eq!(expected, ""),
+            Err(e) => {
+                let e = e.to_string();
+                assert!(!expected.is_empty() && e.contains(expected), "{e}");
+            }
+        }
     }
 }

@@ -69,6 +69,8 @@ fn aged(s: i64) -> Result<Verdict, Unknown> {
 #[case::aborted(aborted(), Some(6), Some(4), Some(6))]
 #[case::frozen(frozen(), Some(4), Some(4), Some(4))]
 #[case::degraded(verdict(|v| v.degraded = true), Some(4), Some(4), Some(4))]
+#[case::frozen_by_the_node(verdict(|v| { v.frozen = true; v.frozen_by = vec![Cause::Signal(Signal::Doctor)]; }), Some(4), Some(4), Some(4))]
+#[case::yellow_2tb_not_frozen_yet(yellow(DiskTier::Tb2).map(|v| Verdict { frozen: false, degraded: false, ..v }), Some(6), Some(4), Some(6))]
 #[case::yellow_1tb(yellow(DiskTier::Tb1), Some(4), Some(4), Some(4))]
 #[case::yellow_2tb(yellow(DiskTier::Tb2), Some(6), Some(4), Some(6))]
 #[case::red(red(), Some(4), Some(4), Some(4))]
@@ -236,6 +238,7 @@ fn a_gateway_of_another_az_speaks_for_the_canary_only() {
             named("gw-b1", frozen().map(|v| Verdict { observed_at: Timestamp::from_secs(0), ..v })),
             Some(4),
         ),
+        (named("gw-b1", yellow(DiskTier::Tb2)), None),
         (named("gw-b1", frozen()), Some(4)),
         (named("gw-b1", active()), Some(6)),
     ];

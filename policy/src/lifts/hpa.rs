@@ -101,6 +101,32 @@ mod tests {
     }
 
     #[rstest]
+    #[case::its_usual_minimum(json!({"maxReplicas": 6, "minReplicas": 1}), &["spec.maxReplicas"])]
+    #[case::a_higher_minimum(json!({"maxReplicas": 6, "minReplicas": 2}), &["spec.maxReplicas", "spec.minReplicas", "spec.idleReplicaCount"])]
+    #[case::a_maximum_of_one(json!({"maxReplicas": 1, "minReplicas": 1}), &["spec.maxReplicas"])]
+    #[case::no_maximum(json!({"maxReplicas": 0, "minReplicas": 1}), &["spec.maxReplicas", "spec.minReplicas", "spec.idleReplicaCount"])]
+    fn heights_of_a_new_one(#[case] spec: Value, #[case] expected: &[&str]) {
+        let v = json!({ "spec": spec });
+        let got = create("keda-hpa-w", &target(), Hpa(Object::of(&v)), false);
+        assert_eq!(fields(&got), expected);
+    }
+
+    #[test]
+    fn ownership_that_is_no_longer_checked_lets_another_in() {
+        let plain = json!({"spec": {"maxReplicas": 6}});
+        let mut unchecked = plain.clone();
+        unchecked["metadata"] = json!({"annotations": {HPA_OWNERSHIP: "false"}});
+        let of = |old: &Value, new: &Value| {
+            update("keda-hpa-w", &target(), Hpa(Object::of(old)), Hpa(Object::of(new))).len()
+        };
+        assert_eq!(
+            (of(&plain, &unchecked), of(&unchecked, &unchecked), of(&unchecked, &plain)),
+            (1, 0, 0)
+        );
+        assert_eq!(create("keda-hpa-w", &target(), Hpa(Object::of(&unchecked)), false).len(), 2);
+    }
+
+    #[rstest]
     #[case("keda-hpa-w", 6)]
     #[case("web", i64::MAX)]
     fn a_new_one(#[case] name: &str, #[case] height: i64) {

@@ -117,3 +117,37 @@ fn faster(field: &str, note: &str) -> Lift {
 fn annotation(key: &str) -> String {
     format!("metadata.annotations[{key}]")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gate::ceiling::PausedReplicas;
+    use rstest::rstest;
+
+    const NAMES: Names = Names { max: "max", min: "min", scale_up: "scaleUp" };
+
+    fn spec() -> ReplicaSpec {
+        ReplicaSpec { max: Some(6), min: Some(0), ..ReplicaSpec::default() }
+    }
+
+    /// What is lifted, whether it is a number, and whether it wakes.
+    #[rstest]
+    #[case::maximum(spec(), ReplicaSpec { max: Some(7), ..spec() }, &[("max", true, false)])]
+    #[case::minimum(spec(), ReplicaSpec { min: Some(1), ..spec() }, &[("min", true, true), ("spec.idleReplicaCount", true, true)])]
+    #[case::paused_at(spec(), ReplicaSpec { paused_replicas: Some(PausedReplicas::At(2)), ..spec() }, &[("metadata.annotations[autoscaling.keda.sh/paused-replicas]", true, true)])]
+    #[case::forced(spec(), ReplicaSpec { force_activation: true, ..spec() }, &[("metadata.annotations[autoscaling.keda.sh/force-activation]", false, true)])]
+    #[case::released(ReplicaSpec { paused: true, ..spec() }, spec(), &[("metadata.annotations[autoscaling.keda.sh/paused]*", false, false)])]
+    #[case::scale_up_alone_was_held(ReplicaSpec { scale_up_disabled: true, ..spec() }, spec(), &[("scaleUp", false, false)])]
+    #[case::a_pause_and_scale_up(ReplicaSpec { paused: true, scale_up_disabled: true, ..spec() }, spec(), &[("metadata.annotations[autoscaling.keda.sh/paused]*", false, false)])]
+    #[case::a_scale_out_pause_and_scale_up(ReplicaSpec { paused_scale_out: true, scale_up_disabled: true, ..spec() }, spec(), &[("metadata.annotations[autoscaling.keda.sh/paused]*", false, false)])]
+    #[case::a_number_and_scale_up(ReplicaSpec { paused_replicas: Some(PausedReplicas::At(0)), scale_up_disabled: true, ..spec() }, spec(), &[("metadata.annotations[autoscaling.keda.sh/paused]*", false, false)])]
+    fn numbers(
+        #[case] old: ReplicaSpec,
+        #[case] new: ReplicaSpec,
+        #[case] expected: &[(&str, bool, bool)],
+    ) {
+        let got = of_numbers(Some(&old), &new, &NAMES);
+        let got: Vec<_> = got.iter().map(|l| (l.field.as_str(), l.is_number, l.wakes)).collect();
+        assert_eq!(got, expected);
+    }
+}

@@ -68,6 +68,17 @@ mod tests {
         assert_eq!(got.iter().map(|l| l.field.as_str()).collect::<Vec<_>>(), expected);
     }
 
+    #[test]
+    fn a_pause_that_goes_away_is_a_release() {
+        let new = json!({"spec": {"maxReplicaCount": 6}});
+        let mut old = new.clone();
+        old["metadata"] = json!({"annotations": {"autoscaling.keda.sh/paused": "true"}});
+        let of = |old: &Value, new: &Value| {
+            lifts(Some(ScaledJob(Object::of(old))), ScaledJob(Object::of(new))).len()
+        };
+        assert_eq!((of(&old, &new), of(&new, &old)), (1, 0));
+    }
+
     #[rstest]
     #[case::suspended(json!({"spec": {"suspend": true, "parallelism": 2}}), &[])]
     #[case::more_pods(json!({"spec": {"parallelism": 3}}), &["spec.parallelism"])]

@@ -229,6 +229,11 @@ mod tests {
         let heights = |name| {
             create(name, &target, ScaledObject(Object::of(&v)), false).iter().map(|l| l.new).max()
         };
+        assert_eq!(
+            create("w", &target, ScaledObject(Object::of(&v)), false).len(),
+            4,
+            "its maximum, minimum, rest and fallback"
+        );
         assert_eq!(heights("w"), Some(6));
         assert_eq!(heights("x"), Some(i64::MAX));
     }
@@ -238,6 +243,7 @@ mod tests {
     #[case::first_write_that_counts(json!(null), json!(6), true, &["status.originalReplicaCount"])]
     #[case::raised(json!(6), json!(50), true, &["status.originalReplicaCount"])]
     #[case::raised_without_restore(json!(6), json!(50), false, &[])]
+    #[case::same(json!(6), json!(6), true, &[])]
     #[case::lowered(json!(6), json!(5), true, &[])]
     #[case::removed(json!(6), json!(null), true, &[])]
     fn status_writes(

@@ -68,6 +68,7 @@ mod tests {
     #[case::surge_lowered(json!({"replicas": 6}), json!({"replicas": 6, "strategy": {"rollingUpdate": {"maxSurge": 0}}}), &[])]
     #[case::same_share_of_more(json!({"replicas": 4}), json!({"replicas": 8}), &[(Some(4), 8)])]
     #[case::more_surge_of_fewer(json!({"replicas": 6}), json!({"replicas": 4, "strategy": {"rollingUpdate": {"maxSurge": 2}}}), &[])]
+    #[case::as_many_in_all(json!({"replicas": 6}), json!({"replicas": 5, "strategy": {"rollingUpdate": {"maxSurge": 3}}}), &[])]
     #[case::preview_removed(json!({"replicas": 6, "strategy": {"blueGreen": {"previewReplicaCount": 1}}}), json!({"replicas": 6, "strategy": {"blueGreen": {}}}), &[(Some(7), 12)])]
     #[case::preview_set(json!({"replicas": 6, "strategy": {"blueGreen": {}}}), json!({"replicas": 6, "strategy": {"blueGreen": {"previewReplicaCount": 1}}}), &[])]
     fn of_a_workload(
@@ -78,6 +79,7 @@ mod tests {
         let (old, new) = (json!({ "spec": old }), json!({ "spec": new }));
         let got = workload(Some(Object::of(&old)), Object::of(&new));
         assert_eq!(got.iter().map(|l| (l.old, l.new)).collect::<Vec<_>>(), expected);
+        assert!(got.iter().all(|l| l.wakes), "what runs starts by itself");
     }
 
     #[rstest]

@@ -105,6 +105,8 @@ mod tests {
     #[case::max_to_min(json!(null), json!({"scaleUp": {"selectPolicy": "Min"}}), false)]
     #[case::min_to_max(json!({"scaleUp": {"selectPolicy": "Min"}}), json!(null), true)]
     #[case::other_policies(json!(null), json!({"scaleUp": {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}]}}), true)]
+    #[case::a_limiting_policy_removed(json!({"scaleUp": {"selectPolicy": "Min", "policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}, {"type": "Percent", "value": 100, "periodSeconds": 15}]}}), json!({"scaleUp": {"selectPolicy": "Min", "policies": [{"type": "Percent", "value": 100, "periodSeconds": 15}]}}), true)]
+    #[case::a_policy_added(json!({"scaleUp": {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}]}}), json!({"scaleUp": {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}, {"type": "Percent", "value": 100, "periodSeconds": 15}]}}), true)]
     #[case::tolerance(json!(null), json!({"scaleUp": {"tolerance": "0.01"}}), true)]
     #[case::scale_down_only(json!(null), json!({"scaleDown": {"stabilizationWindowSeconds": 600}}), false)]
     fn faster(#[case] old: Value, #[case] new: Value, #[case] expected: bool) {

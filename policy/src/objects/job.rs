@@ -141,9 +141,24 @@ mod tests {
     #[case(&["sh", "-c", "ssh h \"rsync --dry-run --delete a b\""], false)]
     #[case(&["sh", "-c", "echo rsync-mirror --delete"], false)]
     #[case(&["sh", "-c", "(rsync --delete a b)|tee log"], true)]
+    #[case(&["sh", "-c", "rsync \\--delete a b"], true)]
     fn commands_that_delete(#[case] argv: &[&str], #[case] expected: bool) {
         let v = job(argv);
         assert_eq!(Job(Object::of(&v)).deletes_by_rsync(), expected, "{argv:?}");
+    }
+
+    /// What is nested deeper than anybody quotes counts as deleting if it could.
+    #[rstest]
+    #[case("rsync a b", false)]
+    #[case("x --delete y", false)]
+    #[case("rsync -n --delete a b", true)]
+    fn the_deepest_script(#[case] script: &str, #[case] expected: bool) {
+        assert_eq!(deletes(vec![script.to_owned()], MOST_NESTED), expected);
+        let wrap = |script: String, _| {
+            format!("sh -c \"{}\"", script.replace('\\', "\\\\").replace('"', "\\\""))
+        };
+        let nested = (0..MOST_NESTED + 1).fold(script.to_owned(), wrap);
+        assert_eq!(deletes(vec![nested], 0), expected, "each level is one deeper");
     }
 
     #[test]

@@ -260,6 +260,8 @@ mod tests {
     #[case::removed(json!({"a": 1, "b": 2}), json!({"a": 1}), false)]
     #[case::changed(json!({"a": [1, 2]}), json!({"a": [1, 3]}), false)]
     #[case::longer(json!([1]), json!([1, 2]), false)]
+    #[case::renamed(json!({"a": 1}), json!({"b": 1}), false)]
+    #[case::empty_values_in_a_list(json!([{"a": 1, "b": null}]), json!([{"a": 1}]), true)]
     #[case::null_to_something(json!({"a": null}), json!({"a": true}), false)]
     fn values_that_say_the_same(#[case] a: Value, #[case] b: Value, #[case] expected: bool) {
         assert_eq!(alike(Object::of(&a).0, Object::of(&b).0), expected);

@@ -137,6 +137,7 @@ mod tests {
     #[case(json!({"type": "prometheus", "metadata": {"threshold": 9}}), "threshold", Threshold::NotANumber)]
     #[case(json!({"type": "prometheus"}), "threshold", Threshold::Unknown)]
     #[case(json!({"type": "my-queue", "metadata": {}}), "threshold", Threshold::Unknown)]
+    #[case(json!({"type": "azure-servicebus-queue", "metadata": {"queueLength": "9"}}), "threshold", Threshold::Unknown)]
     fn thresholds(#[case] v: Value, #[case] key: &str, #[case] expected: Threshold) {
         let t = Trigger(Object::of(&v));
         assert_eq!((t.threshold_key(), t.threshold()), (key, expected));

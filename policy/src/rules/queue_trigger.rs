@@ -124,6 +124,10 @@ mod tests {
     fn redis(length: &str) -> Value {
         json!({"triggers": [{"type": "redis", "metadata": {"listLength": length}}]})
     }
+    fn two(a: &str, b: &str) -> Value {
+        let of = |n| json!({"type": "redis", "metadata": {"listLength": n}});
+        json!({"triggers": [of(a), of(b)]})
+    }
     fn api(mode: &str) -> Value {
         json!({"triggers": [{"type": "metrics-api", "metadata": {"targetValue": "8", "authMode": mode, "valueLocation": "scaling.pending_jobs"}, "authenticationRef": {"name": "x"}}]})
     }
@@ -139,6 +143,9 @@ mod tests {
     #[case::enough(json!(null), redis("8"), &[])]
     #[case::too_low(json!(null), redis("7.9"), &["spec.triggers[0].metadata.listLength"])]
     #[case::kedas_default_of_five(json!(null), json!({"triggers": [{"type": "redis", "metadata": {}}]}), &["spec.triggers[0].metadata.listLength"])]
+    #[case::the_second_is_lower(json!(null), two("6", "5"), &["spec.triggers[1].metadata.listLength"])]
+    #[case::the_first_is_lower(json!(null), two("5", "6"), &["spec.triggers[0].metadata.listLength"])]
+    #[case::the_first_of_equals(json!(null), two("5", "5"), &["spec.triggers[0].metadata.listLength"])]
     #[case::no_number(json!(null), redis("many"), &["spec.triggers[0].metadata.listLength"])]
     #[case::no_worse(redis("5"), redis("5"), &[])]
     #[case::better(redis("5"), redis("6"), &[])]

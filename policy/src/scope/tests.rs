@@ -135,3 +135,94 @@ fn state_is_asked_for_only_where_an_answer_depends_on_it() {
     assert!(asks(&scale("deployments", WORKER, 6, 7)));
     assert!(!asks(&scale("deployments", WORKER, 6, 5)));
 }
+
+fn hpa(name: &str, target: &str, min: i64) -> Value {
+    json!({"metadata": {"name": name}, "spec": {
+        "scaleTargetRef": {"kind": "Deployment", "name": target}, "maxReplicas": 6, "minReplicas": min
+    }})
+}
+
+/// Lifts and faults of an edit of an HPA, by target.
+fn of_hpa(name: &str, old: Value, new: Value) -> Vec<(usize, usize)> {
+    let r = Request {
+        group: "autoscaling".into(),
+        kind: "HorizontalPodAutoscaler".into(),
+        name: name.into(),
+        ..request("builds", "UPDATE", old, new)
+    };
+    let settings = sample();
+    let changes = changes(&settings, &r, NOW).unwrap();
+    changes.iter().map(|c| (c.lifts.len(), c.faults.len())).collect()
+}
+
+#[test]
+fn another_hpa_than_kedas_held_nothing_when_it_goes_elsewhere() {
+    assert_eq!(of_hpa("web", hpa("web", WORKER, 1), hpa("web", "web", 1)), []);
+    let kedas = format!("keda-hpa-{WORKER}");
+    assert_eq!(of_hpa(&kedas, hpa(&kedas, WORKER, 1), hpa(&kedas, "web", 1)), [(1, 0)]);
+}
+
+#[test]
+fn the_minimum_of_an_hpa_is_the_stable_ones_alone() {
+    let canary = format!("{WORKER}-canary");
+    let of = |target: &str, min| of_hpa("x", hpa("x", target, 2), hpa("x", target, min))[0].1;
+    assert_eq!((of(WORKER, 0), of(WORKER, 1), of(&canary, 3)), (1, 0, 0));
+}
+
+/// Who may poll the lane's measurement: its own ScaledObjects and ScaledJobs,
+/// whether the settings name them or they are known by their target.
+#[rstest]
+#[case::its_own("ScaledObject", "named", WORKER, true)]
+#[case::another_on_its_target("ScaledObject", "second", WORKER, false)]
+#[case::known_by_its_target("ScaledObject", "any", "unnamed", true)]
+#[case::of_another_target("ScaledObject", "any", "web", false)]
+#[case::its_scaled_job("ScaledJob", "builder", "", true)]
+#[case::another_scaled_job("ScaledJob", "other", "", false)]
+#[case::a_scaled_job_named_as_a_deployment("ScaledJob", "unnamed", "", false)]
+fn callers_of_the_measurement(
+    #[case] kind: &str,
+    #[case] name: &str,
+    #[case] target: &str,
+    #[case] may: bool,
+) {
+    let mut settings = sample();
+    let read = |v: Value| serde_json::from_value::<Target>(v).unwrap();
+    settings.lanes[0].targets = vec![
+        read(
+            json!({"kind": "Deployment", "name": WORKER, "slice": "stable", "scaledObject": "named"}),
+        ),
+        read(json!({"kind": "Deployment", "name": "unnamed", "slice": "stable"})),
+        read(json!({"kind": "ScaledJob", "name": "builder", "slice": "stable"})),
+    ];
+    let url = settings.lanes[0].measurement_urls[0].clone();
+    let spec = json!({
+        "scaleTargetRef": {"kind": "Deployment", "name": target},
+        "triggers": [{"type": "metrics-api", "metadata": {"url": url}}]
+    });
+    let r = Request {
+        kind: kind.into(),
+        name: name.into(),
+        ..request("builds", "CREATE", Value::Null, json!({ "spec": spec }))
+    };
+    let changes = changes(&settings, &r, NOW).unwrap();
+    let is_foreign = |c: &Change| c.target.is_none() && !c.faults.is_empty();
+    assert_eq!(!changes.iter().any(is_foreign), may, "{changes:?}");
+}
+
+#[rstest]
+#[case::of_the_scaled_job("builder", &[1])]
+#[case::of_another("other", &[])]
+#[case::named_as_a_deployment(WORKER, &[])]
+fn a_job_belongs_to_the_scaled_job_of_its_label(#[case] label: &str, #[case] expected: &[usize]) {
+    let mut settings = sample();
+    let target = json!({"kind": "ScaledJob", "name": "builder", "slice": "stable"});
+    settings.lanes[0].targets.push(serde_json::from_value(target).unwrap());
+    let job = |n| json!({"metadata": {"labels": {"scaledjob.keda.sh/name": label}}, "spec": {"parallelism": n}});
+    let r = Request {
+        group: "batch".into(),
+        kind: "Job".into(),
+        ..request("builds", "UPDATE", job(1), job(2))
+    };
+    let changes = changes(&settings, &r, NOW).unwrap();
+    assert_eq!(changes.iter().map(|c| c.lifts.len()).collect::<Vec<_>>(), expected);
+}
