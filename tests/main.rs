@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod budgets;
+mod digests;
 mod filter;
 mod fuzz;
 mod layout;

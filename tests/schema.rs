@@ -1,6 +1,6 @@
 //! The published schemas are generated from the types.
 
-use gate::{document::Merged, verdict::Verdict};
+use gate::{digest::Digest, document::Merged, verdict::Verdict};
 use tests::root;
 
 fn check(file: &str, schema: &schemars::Schema) {
@@ -16,6 +16,11 @@ fn check(file: &str, schema: &schemars::Schema) {
 #[test]
 fn merged_document() {
     check("merged.v1.schema.json", &schemars::schema_for!(Merged));
+}
+
+#[test]
+fn digest() {
+    check("digest.v1.schema.json", &schemars::schema_for!(Digest));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! it. What contradicts the state is a conflict that says what to do instead.
 
 use crate::parse::{self, MAX_TEXT};
+use crate::slice::Slice;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -310,6 +311,15 @@ impl Canary {
     /// Whether a gateway in `az` judges the canary's signals.
     pub fn judges(&self, az: &str) -> bool {
         self.active && self.az.as_deref().is_none_or(|a| a == az)
+    }
+
+    /// The skill pack that answers of a slice must come from while a canary is active.
+    pub fn hash_of(&self, slice: Slice) -> Option<&str> {
+        let hash = match slice {
+            Slice::Canary => &self.skill_hash,
+            Slice::Stable => &self.stable_skill_hash,
+        };
+        hash.as_deref().filter(|_| self.active)
     }
 
     /// The skill pack that the node in `az` must run, where one is frozen.

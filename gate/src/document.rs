@@ -135,11 +135,17 @@ pub struct Observer {
     pub latency: Option<Latency>,
     /// Requests that named no slice and counted as stable, last five minutes.
     pub unclassified: u64,
+    pub digests_sent: u64,
+    /// Digests that fell out of the outbox unsent.
+    pub digests_dropped: u64,
     pub publish_failures: u64,
     /// Judging or measuring VMs that ended, were lost or restarted.
     pub restarts: u64,
     /// Slots of shared data that this module could not read.
     pub unreadable_slots: u64,
+    /// When a token was last used whose digest was rotated away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_token_last_used: Option<Timestamp>,
 }
 
 crate::named_enum! {

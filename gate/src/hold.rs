@@ -97,6 +97,11 @@ impl Hold {
         !self.causes.is_empty()
     }
 
+    /// Names of the causes: `frozen_by`.
+    pub fn names(&self) -> Vec<String> {
+        self.causes.iter().map(|c| c.name().to_owned()).collect()
+    }
+
     /// A cause appeared: freezes at once, between polls too.
     pub fn freeze(&mut self, cause: Cause, now: Timestamp) {
         if !self.frozen() {

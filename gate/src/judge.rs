@@ -6,21 +6,26 @@
 //! a field of [`Judge`], and the whole is written to the gateway's ConfigMap.
 
 use crate::canary::{Action, Canary, Circumstances, Command, Conflict};
+use crate::cap::{self, Caps};
+use crate::digest::Outbox;
 use crate::document::{rounded, Status};
 use crate::facts::{DiskTier, Facts};
 use crate::hold::{Cause, Hold};
-use crate::scaling::LaneSize;
+use crate::scaling::{self, LaneSize};
 use crate::signals::disk::DiskLevel;
 use crate::signals::{
     canary_5xx_rate, canary_p99, disk, doctor, facts_age, node_degraded, queue_depth, skill_hash,
     Horizons, Outcome, PollReading, Reading, Signal,
 };
-use crate::threshold::{Thresholds, ABORT_POLLS, KEPT_BUCKETS};
+use crate::snapshot::SeenHash;
+use crate::target::Target;
+use crate::threshold::{Thresholds, ABORT_POLLS, KEPT_BUCKETS, MAX_FUTURE_S};
 use crate::time::Timestamp;
 use crate::window::{Periods, Window};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+mod news;
 mod report;
 
 /// What the judge is configured with.
@@ -36,6 +41,20 @@ pub struct Config {
     pub periods: Periods,
     pub thresholds: Thresholds,
     pub abort_on_fail: bool,
+    pub targets: Vec<Target>,
+    /// The filter lowers `maxReplicaCount` of the targets' ScaledObjects.
+    pub lowers_caps: bool,
+    /// The queue depth is pulled, and the facts' number is not looked at.
+    pub pulls_queue: bool,
+    /// Digests are sent somewhere.
+    pub has_notifier: bool,
+}
+
+/// Pending jobs, as pulled from the queue itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct PulledQueue {
+    depth: u64,
+    at: Timestamp,
 }
 
 /// A canary signal between polls.
@@ -122,6 +141,24 @@ pub struct Judge {
     /// Polls in a row with a canary signal in fail.
     #[serde(default)]
     failing_polls: u32,
+    #[serde(default)]
+    queue: Option<PulledQueue>,
+    /// Replicas to hold, as the API server said.
+    #[serde(default)]
+    hold_replicas: Option<u32>,
+    #[serde(default)]
+    pub caps: Caps,
+    #[serde(default)]
+    pub outbox: Outbox,
+    /// What operators were told of last.
+    #[serde(default)]
+    standing: news::Standing,
+    /// Tokens whose end was told, and when that is.
+    #[serde(default)]
+    warned_tokens: BTreeMap<String, Timestamp>,
+    /// Skill hashes in answers lately; told anew before each step.
+    #[serde(skip)]
+    seen_hashes: Vec<SeenHash>,
 }
 
 impl Judge {
@@ -142,6 +179,13 @@ impl Judge {
             bucket_s: 0,
             last_poll: None,
             failing_polls: 0,
+            queue: None,
+            hold_replicas: None,
+            caps: Caps::default(),
+            outbox: Outbox::default(),
+            standing: news::Standing::default(),
+            warned_tokens: BTreeMap::new(),
+            seen_hashes: Vec::new(),
         }
     }
 
@@ -177,6 +221,33 @@ impl Judge {
         if self.facts.as_ref().is_none_or(|f| f.yields_to(&facts, now)) {
             self.facts = Some(facts);
         }
+    }
+
+    /// What was pulled from the queue.
+    pub fn put_queue_depth(&mut self, depth: u64, now: Timestamp) {
+        self.queue = Some(PulledQueue { depth, at: now });
+    }
+
+    /// Replicas of the worker workload, as the API server says.
+    pub fn put_replicas(&mut self, replicas: u32) {
+        self.hold_replicas =
+            Some(scaling::hold_replicas(self.hold_replicas, replicas, self.hold.frozen()));
+    }
+
+    /// Skill hashes that the workers saw in answers.
+    pub fn put_seen_hashes(&mut self, seen: Vec<SeenHash>) {
+        self.seen_hashes = seen;
+    }
+
+    /// What a target's ScaledObject may declare now; `None` where nothing limits it.
+    pub fn cap_of(&self, scaled_object: &str, config: &Config) -> Option<u32> {
+        let is_named = |t: &&Target| t.scaled_object.as_deref() == Some(scaled_object);
+        let (disk, _) = self.disk(config);
+        config
+            .targets
+            .iter()
+            .find(is_named)
+            .and_then(|target| cap::limit(config.size, target, &config.targets, &self.canary, disk))
     }
 
     /// Applies an operator's command.
@@ -215,6 +286,7 @@ impl Judge {
             }),
             _ => {}
         }
+        self.tell(config, now);
         Ok(())
     }
 
@@ -244,6 +316,7 @@ impl Judge {
             // Longer than any horizon: the older polls would see nothing.
             Some(last) => (last + 1).max(due.saturating_sub(KEPT_BUCKETS)),
         };
+        let polls = next <= due;
         for poll in next..=due {
             // Node facts of the polls that are made up for are not known: those
             // may freeze, and only the last may count towards a thaw.
@@ -251,11 +324,10 @@ impl Judge {
             self.last_poll = Some(poll);
         }
         let readings = self.readings(config, now);
-        for (signal, reading) in readings {
-            let entry = self.since.entry(signal).or_insert((reading.outcome, now));
-            if entry.0 != reading.outcome {
-                *entry = (reading.outcome, now);
-            }
+        self.tell_signals(&readings, now);
+        self.tell(config, now);
+        if polls {
+            self.close_digest(&readings, config, now);
         }
     }
 
@@ -341,7 +413,12 @@ impl Judge {
     }
 
     fn queue_depth(&self, config: &Config, now: Timestamp) -> Option<u64> {
-        self.fresh_facts(config, now).and_then(|f| f.queue_depth)
+        if !config.pulls_queue {
+            return self.fresh_facts(config, now).and_then(|f| f.queue_depth);
+        }
+        let oldest = i64::try_from(config.thresholds.facts_max_age_s).unwrap_or(i64::MAX);
+        let is_fresh = |q: &PulledQueue| (-MAX_FUTURE_S..=oldest).contains(&now.since(q.at));
+        self.queue.filter(is_fresh).map(|q| q.depth)
     }
 
     fn node_readings(&self, config: &Config, now: Timestamp) -> Vec<(Signal, Reading)> {
@@ -361,7 +438,7 @@ impl Judge {
             readings.push((
                 Signal::QueueDepth,
                 queue_depth::evaluate(
-                    facts.and_then(|f| f.queue_depth),
+                    self.queue_depth(config, now),
                     self.canary.queue_at_weight,
                     limits,
                 ),
@@ -372,12 +449,27 @@ impl Judge {
             disk::evaluate(f, f.disk_tier.unwrap_or(config.disk_tier), limits)
         }));
         let expected = self.canary.expected_hash(&config.az);
-        readings.push(of_facts(Signal::SkillHash, &|f| {
-            skill_hash::evaluate(expected, f.skill_hash.as_deref())
-        }));
+        let drifted = self.drifted_hash(config, now);
+        readings.push(match drifted {
+            Some((seen, expected)) => (Signal::SkillHash, skill_hash::drift(seen, expected)),
+            None => of_facts(Signal::SkillHash, &|f| {
+                skill_hash::evaluate(expected, f.skill_hash.as_deref())
+            }),
+        });
         readings.push(of_facts(Signal::Doctor, &doctor::evaluate));
         readings.push((Signal::FactsAge, facts_age::evaluate(self.facts.as_ref(), limits, now)));
         readings
+    }
+
+    /// An answer of the last two polls that carried another skill hash than its
+    /// slice must run, while a canary is active.
+    fn drifted_hash(&self, config: &Config, now: Timestamp) -> Option<(&SeenHash, &str)> {
+        let oldest_s = i64::try_from(2 * config.periods.poll_s).unwrap_or(i64::MAX);
+        self.seen_hashes.iter().find_map(|seen| {
+            let expected = self.canary.hash_of(seen.slice)?;
+            let lately = now.since(Timestamp::from_millis(seen.at_ms)) <= oldest_s;
+            (lately && seen.hash != expected).then_some((seen, expected))
+        })
     }
 
     /// Every signal that is judged now, in the order of [`Signal::ALL`].

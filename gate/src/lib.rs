@@ -8,8 +8,8 @@
 //! request ─► sample ─► window::Recorder ─► snapshot (a worker's slot)
 //!                                             │ merged over workers
 //!      facts, canary commands ─► judge ◄──────┘
-//!                                 │  signals/* ─► hold ─► scaling
-//!                     document ◄──┴──► verdict ─► lane ─► (the policy's rules)
+//!                                 │  signals/* ─► hold ─► scaling, cap
+//!             document, digest ◄──┴──► verdict ─► lane ─► (the policy's rules)
 //! ```
 
 pub mod parse;
@@ -28,11 +28,14 @@ pub mod canary;
 pub mod signals;
 pub mod hold;
 pub mod scaling;
+pub mod ceiling;
+pub mod target;
+pub mod cap;
 pub mod document;
+pub mod prometheus;
+pub mod digest;
 pub mod verdict;
 pub mod judge;
 pub mod rule;
-pub mod ceiling;
-pub mod target;
 pub mod lane;
 pub mod break_glass;

@@ -6,8 +6,10 @@
 //! `pkg/scalers/scaler.go`).
 
 use crate::canary::Canary;
-use crate::hold::Hold;
+use crate::facts::DiskTier;
+use crate::hold::{Cause, Hold};
 use crate::signals::disk::DiskLevel;
+use crate::signals::Signal;
 use serde::{Deserialize, Serialize};
 
 /// `scaling` of the merged document.
@@ -38,11 +40,17 @@ pub struct LaneSize {
     pub min_replicas: u32,
 }
 
+impl LaneSize {
+    /// The stable value: the lower of what is configured and what `begin` said.
+    pub fn stable(self, canary: &Canary) -> u32 {
+        canary.stable_replicas.map_or(self.stable_replicas, |s| s.min(self.stable_replicas))
+    }
+}
+
 /// The lane's cap: the minimum at red, the stable value while aborted, stable
 /// plus headroom while a canary is active.
 pub fn max_replicas(size: LaneSize, canary: &Canary, active: bool, disk: DiskLevel) -> Option<u32> {
-    let stable =
-        canary.stable_replicas.map_or(size.stable_replicas, |s| s.min(size.stable_replicas));
+    let stable = size.stable(canary);
     if disk == DiskLevel::Red {
         Some(size.min_replicas)
     } else if canary.aborted {
@@ -58,15 +66,26 @@ pub fn max_replicas(size: LaneSize, canary: &Canary, active: bool, disk: DiskLev
 /// these do not measure how much work waits.
 pub const HOLD_LOCATIONS: [&str; 2] = ["scaling.frozen", "scaling.hold_replicas"];
 
-pub fn scaling(hold: &Hold, max_replicas: Option<u32>, pending_jobs: Option<u64>) -> Scaling {
-    Scaling {
-        frozen: u32::from(hold.frozen()),
-        frozen_by: hold.causes.iter().map(|c| c.name().to_owned()).collect(),
-        hold_replicas: None,
-        max_replicas,
-        original_max_replicas: None,
-        pending_jobs,
-    }
+/// The hold's number after the API server said that `read` replicas run: it
+/// follows them, and only falls from the moment a hold begins.
+pub fn hold_replicas(before: Option<u32>, read: u32, frozen: bool) -> u32 {
+    before.filter(|_| frozen).map_or(read, |before| before.min(read))
+}
+
+/// What KEDA is told to hold: never under the stable value where the stable
+/// lane keeps its own cap, which is while aborted, and while frozen by a 2TB
+/// yellow disk alone.
+pub fn held_at_least(
+    held: Option<u32>,
+    hold: &Hold,
+    canary: &Canary,
+    size: LaneSize,
+    disk: (DiskLevel, DiskTier),
+) -> Option<u32> {
+    let disk_alone = hold.causes.iter().eq([&Cause::Signal(Signal::Disk)])
+        && disk == (DiskLevel::Yellow, DiskTier::Tb2);
+    let floor = if canary.aborted || disk_alone { size.stable(canary) } else { 0 };
+    held.map(|n| n.max(floor))
 }
 
 #[cfg(test)]
@@ -78,11 +97,53 @@ mod tests {
 
     #[test]
     fn the_hold_is_where_keda_is_told_to_look() {
-        let hold = Scaling { hold_replicas: Some(6), ..scaling(&Hold::default(), None, None) };
-        let block = serde_json::json!({ "scaling": hold });
+        let scaling = Scaling {
+            frozen: 1,
+            frozen_by: vec![],
+            hold_replicas: Some(6),
+            max_replicas: None,
+            original_max_replicas: None,
+            pending_jobs: None,
+        };
+        let block = serde_json::json!({ "scaling": scaling });
         for location in HOLD_LOCATIONS {
             assert!(block.pointer(&format!("/{}", location.replace('.', "/"))).unwrap().is_u64());
         }
+    }
+
+    #[rstest]
+    #[case::first(None, 5, true, 5)]
+    #[case::free(Some(5), 8, false, 8)]
+    #[case::falls(Some(5), 3, true, 3)]
+    #[case::never_rises_while_held(Some(5), 8, true, 5)]
+    fn the_hold_follows_and_then_only_falls(
+        #[case] before: Option<u32>,
+        #[case] read: u32,
+        #[case] frozen: bool,
+        #[case] expected: u32,
+    ) {
+        assert_eq!(hold_replicas(before, read, frozen), expected);
+    }
+
+    #[rstest]
+    #[case::unread(None, "disk", false, DiskTier::Tb2, None)]
+    #[case::two_tb_disk_alone(Some(2), "disk", false, DiskTier::Tb2, Some(6))]
+    #[case::one_tb_disk(Some(2), "disk", false, DiskTier::Tb1, Some(2))]
+    #[case::another_cause(Some(2), "doctor", false, DiskTier::Tb2, Some(2))]
+    #[case::aborted(Some(2), "doctor", true, DiskTier::Tb1, Some(6))]
+    #[case::more_run(Some(9), "disk", false, DiskTier::Tb2, Some(9))]
+    fn stable_keeps_its_own_cap(
+        #[case] held: Option<u32>,
+        #[case] cause: &str,
+        #[case] aborted: bool,
+        #[case] tier: DiskTier,
+        #[case] expected: Option<u32>,
+    ) {
+        let mut hold = Hold::default();
+        hold.freeze(Cause::parse(cause).unwrap(), crate::time::Timestamp::from_secs(0));
+        let canary = Canary { aborted, ..Canary::default() };
+        let got = held_at_least(held, &hold, &canary, SIZE, (DiskLevel::Yellow, tier));
+        assert_eq!(got, expected);
     }
 
     #[rstest]

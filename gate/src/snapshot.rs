@@ -8,10 +8,39 @@
 //! format's version; a reader skips and counts versions it does not know.
 
 use crate::document::Latency;
+use crate::slice::Slice;
 use crate::window::Window;
 use serde::{Deserialize, Serialize};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// Distinct hashes kept a slice: a drift shows in the second.
+const HASHES_A_SLICE: usize = 4;
+/// Longest hash that is kept, bytes.
+pub const MAX_HASH: usize = 128;
+
+/// A skill hash that an answer carried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenHash {
+    pub slice: Slice,
+    pub hash: String,
+    /// When it was last seen, milliseconds since the epoch.
+    pub at_ms: i64,
+}
+
+/// Adds what was seen; the hash that was not seen for longest makes room.
+pub fn see(hashes: &mut Vec<SeenHash>, seen: SeenHash) {
+    if let Some(known) = hashes.iter_mut().find(|h| h.slice == seen.slice && h.hash == seen.hash) {
+        known.at_ms = known.at_ms.max(seen.at_ms);
+        return;
+    }
+    let of_slice = || hashes.iter().enumerate().filter(|(_, h)| h.slice == seen.slice);
+    if of_slice().count() >= HASHES_A_SLICE {
+        if let Some((oldest, _)) = of_slice().min_by_key(|(_, h)| h.at_ms) {
+            hashes.remove(oldest);
+        }
+    }
+    hashes.push(seen);
+}
 
 /// One slot.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +56,7 @@ pub struct Slot {
     /// How this worker measures latency.
     pub latency: Option<Latency>,
     pub window: Window,
+    pub hashes: Vec<SeenHash>,
 }
 
 /// Why a slot's bytes say nothing.
@@ -64,7 +94,6 @@ impl Slot {
 mod tests {
     use super::*;
     use crate::sample::Sample;
-    use crate::slice::Slice;
     use crate::window::Recorder;
     use proptest::prelude::*;
 
@@ -75,6 +104,19 @@ mod tests {
         let mut slot = Slot { owner: 7, seen_at_ms: 99, takeovers: 1, ..Slot::default() };
         slot.window.add(&r.drain(3));
         assert_eq!(Slot::decode(&slot.encode().unwrap()).unwrap(), slot);
+    }
+
+    #[test]
+    fn hashes_are_bounded_and_the_oldest_goes() {
+        let mut hashes = Vec::new();
+        let seen = |slice, n: i64| SeenHash { slice, hash: format!("h{n}"), at_ms: n };
+        see(&mut hashes, seen(Slice::Stable, 0));
+        (0..100).for_each(|n| see(&mut hashes, seen(Slice::Canary, n)));
+        see(&mut hashes, SeenHash { at_ms: 200, ..seen(Slice::Canary, 97) });
+        see(&mut hashes, seen(Slice::Canary, 150));
+        let canary: Vec<i64> =
+            hashes.iter().filter(|h| h.slice == Slice::Canary).map(|h| h.at_ms).collect();
+        assert_eq!((hashes.len(), canary), (5, vec![200, 98, 99, 150]));
     }
 
     #[test]

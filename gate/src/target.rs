@@ -26,6 +26,14 @@ impl TargetKind {
         }
     }
 
+    /// API version of the kind that the filter reads.
+    pub fn version(self) -> &'static str {
+        match self {
+            TargetKind::Deployment | TargetKind::StatefulSet => "v1",
+            TargetKind::Rollout | TargetKind::ScaledJob => "v1alpha1",
+        }
+    }
+
     /// The resource in the path of the API, as an admission request names it.
     pub fn resource(self) -> &'static str {
         match self {

@@ -131,7 +131,8 @@ impl Cluster {
         serde_json::to_vec(&answer).map_err(|e| e.to_string())
     }
 
-    /// Answers an HTTP request on a ConfigMap, as the API server would.
+    /// Answers an HTTP request on one object, or on the `scale` of one, as the
+    /// API server would.
     pub fn http(
         &mut self,
         method: &str,
@@ -144,16 +145,37 @@ impl Cluster {
         }
         let (path, _query) = path.split_once('?').unwrap_or((path, ""));
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-        let ["api", "v1", "namespaces", namespace, "configmaps", name] = parts.as_slice() else {
-            return failure(
-                404,
-                &format!("the server could not find the requested resource {path}"),
-            );
+        let (namespace, resource, name, sub_resource) = match parts.as_slice() {
+            ["api", _, "namespaces", ns, resource, name]
+            | ["apis", _, _, "namespaces", ns, resource, name] => (*ns, *resource, *name, ""),
+            ["apis", _, _, "namespaces", ns, resource, name, sub] => (*ns, *resource, *name, *sub),
+            _ => ("", "", "", ""),
         };
-        let current = self.get("ConfigMap", namespace, name).cloned();
+        let kind = match resource {
+            "configmaps" => "ConfigMap",
+            "scaledobjects" => "ScaledObject",
+            "deployments" => "Deployment",
+            "statefulsets" => "StatefulSet",
+            "rollouts" => "Rollout",
+            _ => {
+                return failure(
+                    404,
+                    &format!("the server could not find the requested resource {path}"),
+                )
+            }
+        };
+        let current = self.get(kind, namespace, name).cloned();
         match (method, current) {
+            ("GET", Some(object)) if sub_resource == "scale" => {
+                let replicas = object.pointer("/spec/replicas").cloned().unwrap_or(json!(1));
+                let body = json!({
+                    "apiVersion": "autoscaling/v1", "kind": "Scale",
+                    "metadata": object["metadata"], "spec": { "replicas": replicas },
+                });
+                HttpAnswer { status: 200, body }
+            }
             ("GET", Some(object)) => HttpAnswer { status: 200, body: object },
-            ("GET", None) => failure(404, &format!("configmaps \"{name}\" not found")),
+            ("GET", None) => failure(404, &format!("{resource} \"{name}\" not found")),
             ("PATCH", current) => {
                 let Ok(patch) = serde_json::from_slice::<Value>(body) else {
                     return failure(400, "the body is no JSON");
@@ -161,9 +183,9 @@ impl Cluster {
                 let applies = content_type == "application/apply-patch+yaml";
                 let base = match (current, applies) {
                     (Some(object), _) => object,
-                    (None, true) => json!({ "apiVersion": "v1", "kind": "ConfigMap" }),
+                    (None, true) => json!({ "apiVersion": "v1", "kind": kind }),
                     (None, false) => {
-                        return failure(404, &format!("configmaps \"{name}\" not found"))
+                        return failure(404, &format!("{resource} \"{name}\" not found"))
                     }
                 };
                 let given = patch.pointer("/metadata/resourceVersion");
@@ -173,7 +195,7 @@ impl Cluster {
                 let mut object = base;
                 merge(&mut object, &patch);
                 self.put(object);
-                match self.get("ConfigMap", namespace, name) {
+                match self.get(kind, namespace, name) {
                     Some(object) => HttpAnswer { status: 200, body: object.clone() },
                     None => failure(
                         422,

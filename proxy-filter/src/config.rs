@@ -170,11 +170,13 @@ fn from_hex(hex: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
+/// Where the queue depth comes from.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Queue {
     #[serde(default)]
     pub source: QueueSource,
+    /// Cluster of the proxy that reaches NATS' monitoring port, or Prometheus.
     #[serde(default)]
     pub cluster: Option<String>,
     #[serde(default)]
@@ -201,8 +203,10 @@ pub struct Publish {
     /// Cluster of the proxy that reaches the API server.
     pub cluster: String,
     pub authority: String,
-    #[serde(default)]
-    pub lower_max_replicas: Option<bool>,
+    /// Lower the targets' `maxReplicaCount` on begin, abort and red; off where
+    /// GitOps owns the field.
+    #[serde(default = "yes")]
+    pub lower_max_replicas: bool,
     #[serde(default)]
     pub paused_scale_out: bool,
 }
@@ -275,22 +279,44 @@ impl Config {
                 }
             }
         }
+        self.check_queue()?;
         self.check_not_built()
+    }
+
+    fn check_queue(&self) -> Result<(), String> {
+        let q = &self.queue;
+        let keys = [
+            ("cluster", q.cluster.is_some()),
+            ("stream", q.stream.is_some()),
+            ("consumer", q.consumer.is_some()),
+            ("query", q.query.is_some()),
+        ];
+        let taken: &[&str] = match q.source {
+            QueueSource::Facts => &[],
+            QueueSource::Nats => &["cluster", "stream", "consumer"],
+            QueueSource::Prometheus => &["cluster", "query"],
+        };
+        for (key, is_given) in keys {
+            match (is_given, taken.contains(&key)) {
+                (true, false) => {
+                    return Err(format!("queue.{key}: `{}` does not take it", q.source.name()))
+                }
+                (false, true) => {
+                    return Err(format!("queue.{key}: `{}` needs it", q.source.name()))
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Keys of the format whose effect this version does not have: an error,
     /// so that nobody relies on them.
     fn check_not_built(&self) -> Result<(), String> {
-        let later = |path: &str| Err(format!("{path}: is not in this version, leave it out"));
-        if self.queue.source != QueueSource::Facts {
-            return later("queue.source");
-        }
-        if self.notifier.is_some() {
-            return later("notifier");
-        }
         match &self.publish {
-            Some(p) if p.paused_scale_out => later("publish.paused_scale_out"),
-            Some(p) if p.lower_max_replicas == Some(true) => later("publish.lower_max_replicas"),
+            Some(p) if p.paused_scale_out => {
+                Err("publish.paused_scale_out: is not in this version, leave it out".to_owned())
+            }
             _ => Ok(()),
         }
     }
@@ -312,6 +338,10 @@ impl Config {
             periods: self.windows,
             thresholds: self.thresholds.clone(),
             abort_on_fail: self.abort_on_fail,
+            targets: self.lane.targets.clone(),
+            lowers_caps: self.publish.as_ref().is_some_and(|p| p.lower_max_replicas),
+            pulls_queue: self.queue.source != QueueSource::Facts,
+            has_notifier: self.notifier.is_some(),
         }
     }
 }
@@ -336,6 +366,7 @@ pub(crate) mod tests {
                         "digest": "sha256:0000000000000000000000000000000000000000000000000000000000000000"}],
             "measure_owner": "keda",
             "queue": {"source": "facts"},
+            "notifier": {"cluster": "notifier", "path": "/digests"},
             "publish": {"cluster": "kube-apiserver", "authority": "kubernetes.default.svc"}
         })
     }
@@ -359,7 +390,11 @@ pub(crate) mod tests {
     #[case("/tokens/0/role", json!("admin"), "tokens[0].role: unknown variant `admin`")]
     #[case("/tokens/0/previous", json!("sha256:0000000000000000000000000000000000000000000000000000000000000000"), "tokens[0].rotated_at")]
     #[case("/measure_owner", json!("argo"), "measure_owner: no token")]
-    #[case("/queue/source", json!("nats"), "queue.source: is not in this version")]
+    #[case("/queue/source", json!("nats"), "queue.cluster: `nats` needs it")]
+    #[case("/queue", json!({"source": "prometheus", "cluster": "p"}), "queue.query: `prometheus` needs it")]
+    #[case("/queue", json!({"query": "up"}), "queue.query: `facts` does not take it")]
+    #[case("/notifier", json!({"cluster": "n"}), "notifier: missing field `path`")]
+    #[case("/publish/paused_scale_out", json!(true), "publish.paused_scale_out: is not")]
     #[case("/publish/cluster", json!(7), "publish.cluster: ")]
     fn names_what_is_wrong(#[case] pointer: &str, #[case] value: Value, #[case] expected: &str) {
         let mut config = sample();

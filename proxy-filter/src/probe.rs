@@ -7,7 +7,8 @@
 //! | either, on a 5xx | 1 more | `response.code_details` |
 //!
 //! A slice by header or authority costs one call more than a fixed one, and
-//! `grpc: true` up to two. Counting itself allocates nothing; the tick does.
+//! `grpc: true` up to two. Once a tick and slice one call more reads which skill
+//! pack the answer came from. Counting itself allocates nothing; the tick does.
 //!
 //! The wall clock is not read here: a request counts in the bucket that was
 //! running at its worker's last tick, so it may lie one tick too early.
@@ -18,6 +19,7 @@ use crate::shared::{SlotHandle, Writer};
 use gate::document::Latency;
 use gate::sample::{classify, parse_status, Sample};
 use gate::slice::Slice;
+use gate::snapshot::{self, SeenHash, MAX_HASH};
 use gate::time::Timestamp;
 use gate::window::{Bucket, Recorder};
 use std::cell::RefCell;
@@ -42,6 +44,10 @@ struct Worker {
     /// Counted anything yet: the proxy's main thread never does and takes no slot.
     measures: bool,
     latency: Option<Latency>,
+    /// Skill hashes of answers, one a slice and tick, not yet written.
+    hashes: Vec<SeenHash>,
+    /// Slices whose answers were looked at since the last tick.
+    looked: [bool; Slice::ALL.len()],
 }
 
 thread_local! {
@@ -58,6 +64,27 @@ fn record(slice: (Slice, bool), sample: Sample, latency_us: Option<u64>, latency
     });
 }
 
+/// Header of an answer that says which skill pack it came from.
+const SKILL_HASH: &[u8] = b"x-openclaw-skill-hash";
+
+/// Looks at the first answer of a slice after each tick: a drift shows within a
+/// tick, and costs one call a tick and not one a request.
+fn look_at_hash(slice: Slice) {
+    WORKER.with_borrow_mut(|w| {
+        let Some(looked) = w.looked.get_mut(slice as usize) else { return };
+        if std::mem::replace(looked, true) {
+            return;
+        }
+        let hash = host::header(MapType::HttpResponseHeaders, SKILL_HASH)
+            .filter(|h| !h.is_empty() && h.len() <= MAX_HASH)
+            .and_then(|h| String::from_utf8(h).ok());
+        if let Some(hash) = hash {
+            // When it was is written at the tick, which reads the clock.
+            snapshot::see(&mut w.hashes, SeenHash { slice, hash, at_ms: 0 });
+        }
+    });
+}
+
 /// Counts a finished request that an access logger was told of.
 pub fn log_request(by: &SliceBy) {
     let status = status();
@@ -65,7 +92,9 @@ pub fn log_request(by: &SliceBy) {
     let latency = (by.latency && status.is_some_and(|s| s != SWITCHING_PROTOCOLS))
         .then(host::request_duration_us)
         .flatten();
-    record(slice(by), with_grpc(by, sample), latency, Latency::Total);
+    let slice = slice(by);
+    record(slice, with_grpc(by, sample), latency, Latency::Total);
+    look_at_hash(slice.0);
 }
 
 fn status() -> Option<u16> {
@@ -137,6 +166,7 @@ impl Stream {
         let slice = self.slice.unwrap_or((Slice::Stable, false));
         let sample = classify(self.status, host::response_code_details);
         record(slice, with_grpc(by, sample), self.latency_us, Latency::Headers);
+        look_at_hash(slice.0);
     }
 }
 
@@ -183,8 +213,12 @@ pub fn tick(config: &Config, now: Timestamp) {
             None => {}
         }
         w.bucket = Some(running);
-        let writer = Writer { vm: w.vm, latency: w.latency, windows: config.windows };
+        w.looked = Default::default();
+        // Seen since the last tick, that is now.
+        w.hashes.iter_mut().for_each(|h| h.at_ms = now.millis());
         while let Some(bucket) = w.kept.first() {
+            let writer =
+                Writer { vm: w.vm, latency: w.latency, windows: config.windows, hashes: &w.hashes };
             if !w.slot.add(&writer, bucket, now) {
                 host::log(
                     host::Level::Warn,
@@ -194,6 +228,7 @@ pub fn tick(config: &Config, now: Timestamp) {
             }
             w.kept.remove(0);
         }
+        w.hashes.clear();
         w.written_at = Some(now);
     });
 }

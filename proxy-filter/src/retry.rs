@@ -1,5 +1,7 @@
 //! Exponential backoff with jitter, as a pure function.
 
+use gate::time::Timestamp;
+
 /// First delay, milliseconds.
 const BASE_MS: u64 = 1_000;
 /// Longest delay, milliseconds.
@@ -23,10 +25,64 @@ pub fn spread(value: u64, percent: u64, seed: u64) -> u64 {
     value - width + z % (2 * width + 1)
 }
 
+/// When something is to be done next, and how often it failed in a row.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pace {
+    failures: u32,
+    not_before: Option<Timestamp>,
+}
+
+/// A time further ahead than any delay is from before a clock jump.
+const FURTHEST_S: i64 = 3_600;
+
+impl Pace {
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.not_before.is_none_or(|at| now >= at || at.since(now) > FURTHEST_S)
+    }
+
+    /// It was done, and is to be done again in `s` seconds.
+    pub fn done(&mut self, now: Timestamp, s: u64) {
+        self.failures = 0;
+        self.not_before = Some(now.plus_secs(s));
+    }
+
+    /// The delay until the next attempt, milliseconds.
+    pub fn failed(&mut self, now: Timestamp, seed: u64) -> u64 {
+        self.failures = self.failures.saturating_add(1);
+        let delay_ms = delay_ms(self.failures, seed);
+        let at = now.millis().saturating_add(i64::try_from(delay_ms).unwrap_or(i64::MAX));
+        self.not_before = Some(Timestamp::from_millis(at));
+        delay_ms
+    }
+
+    pub fn succeeded(&mut self) {
+        *self = Self::default();
+    }
+
+    pub fn attempts(&self) -> u32 {
+        self.failures
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use rstest::rstest;
+
+    #[test]
+    fn a_pace_waits_doubles_and_starts_over() {
+        let now = Timestamp::from_secs(1_000);
+        let mut pace = Pace::default();
+        assert!(pace.is_due(now));
+        let first = pace.failed(now, 7);
+        assert!(!pace.is_due(now) && pace.is_due(now.plus_secs(2)));
+        assert!(pace.failed(now, 7) > first && pace.attempts() == 2);
+        pace.done(now, 60);
+        assert_eq!((pace.attempts(), pace.is_due(now.plus_secs(59))), (0, false));
+        assert!(pace.is_due(now.plus_secs(60)));
+        // The clock was set back by a day.
+        assert!(pace.is_due(Timestamp::from_secs(1_000 - 86_400)));
+    }
 
     #[rstest]
     #[case(1, 1_000)]

@@ -11,12 +11,13 @@ use gate::canary::Command;
 use gate::document::Latency;
 use gate::facts::Facts;
 use gate::judge::Judge;
-use gate::snapshot::Slot;
+use gate::snapshot::{self, SeenHash, Slot};
 use gate::time::Timestamp;
 use gate::verdict::Verdict;
 use gate::window::{Bucket, Periods, Window};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Slots for workers. More live workers than this share slots.
 pub const SLOTS: u64 = 64;
@@ -33,6 +34,9 @@ const STATE: &str = "cg1/state";
 const DOCUMENT: &str = "cg1/document";
 const COMMANDS: &str = "cg1/commands";
 const FACTS: &str = "cg1/facts";
+const TOKENS: &str = "cg1/tokens";
+/// How often the use of a token is written down, seconds.
+const TOKEN_USE_S: i64 = 60;
 
 fn slot_key(slot: u64) -> String {
     format!("cg1/slot/{slot:02}")
@@ -89,16 +93,18 @@ pub struct SlotHandle {
 
 /// What a worker says of itself when it writes.
 #[derive(Clone, Copy)]
-pub struct Writer {
+pub struct Writer<'a> {
     pub vm: u64,
     pub latency: Option<Latency>,
     pub windows: Periods,
+    /// Skill hashes that it saw since it last wrote.
+    pub hashes: &'a [SeenHash],
 }
 
 impl SlotHandle {
     /// Adds what a worker counted to its slot; takes a slot first where it has
     /// none or lost it. Whether it was written; if not, the caller keeps it.
-    pub fn add(&mut self, writer: &Writer, bucket: &Bucket, now: Timestamp) -> bool {
+    pub fn add(&mut self, writer: &Writer<'_>, bucket: &Bucket, now: Timestamp) -> bool {
         let tick_s = writer.windows.tick_s;
         for _ in 0..ATTEMPTS {
             let (number, shared) = match self.number {
@@ -133,6 +139,7 @@ impl SlotHandle {
             slot.owner = writer.vm;
             slot.seen_at_ms = now.millis();
             slot.latency = writer.latency;
+            writer.hashes.iter().for_each(|h| snapshot::see(&mut slot.hashes, h.clone()));
             if !bucket.is_empty() {
                 slot.window.add(bucket);
             }
@@ -174,6 +181,7 @@ pub struct Merge {
     pub latency: Option<Latency>,
     pub takeovers: u64,
     pub unreadable: u64,
+    pub hashes: Vec<SeenHash>,
 }
 
 pub fn merge_slots(windows: Periods, now: Timestamp) -> Merge {
@@ -191,12 +199,65 @@ pub fn merge_slots(windows: Periods, now: Timestamp) -> Merge {
                 merge.workers += u32::from(is_fresh(&slot, now, windows.tick_s));
                 merge.takeovers += u64::from(slot.takeovers);
                 merge.window.merge(&slot.window);
+                slot.hashes.into_iter().for_each(|h| snapshot::see(&mut merge.hashes, h));
             }
             Err(_) => merge.unreadable += 1,
         }
     }
     merge.window.trim(windows.bucket_at(now));
     merge
+}
+
+/// Workers that wrote nothing for longer than `most_s`, with that time in seconds.
+pub fn late_workers(now: Timestamp, most_s: u64) -> Vec<(u64, i64)> {
+    let slots = (0..SLOTS).map_while(|n| host::shared_get(&slot_key(n)).0);
+    slots
+        .filter_map(|bytes| Slot::decode(&bytes).ok())
+        .map(|slot| (slot.owner, now.since(Timestamp::from_millis(slot.seen_at_ms))))
+        .filter(|(_, age_s)| *age_s > i64::try_from(most_s).unwrap_or(i64::MAX))
+        .collect()
+}
+
+/// What callers did with their tokens.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TokenUses {
+    /// When one was last used by a digest that was rotated away.
+    pub previous: Option<Timestamp>,
+    /// Who asked for a measurement that is another's, and how often since the last digest.
+    intruders: BTreeMap<String, u32>,
+}
+
+pub fn token_uses() -> TokenUses {
+    read(TOKENS).0.unwrap_or_default()
+}
+
+pub fn note_previous_token(now: Timestamp) {
+    update(TOKENS, |uses: Option<TokenUses>| {
+        let mut uses = uses.unwrap_or_default();
+        let is_new = uses.previous.is_none_or(|at| !(0..TOKEN_USE_S).contains(&now.since(at)));
+        uses.previous = Some(now);
+        is_new.then_some((uses, ()))
+    });
+}
+
+/// Names are those of configured tokens, so there are few.
+pub fn note_intruder(name: &str) {
+    update(TOKENS, |uses: Option<TokenUses>| {
+        let mut uses = uses.unwrap_or_default();
+        let times = uses.intruders.entry(name.to_owned()).or_default();
+        *times = times.saturating_add(1);
+        Some((uses, ()))
+    });
+}
+
+/// Who intruded since this was last asked.
+pub fn take_intruders() -> BTreeMap<String, u32> {
+    update(TOKENS, |uses: Option<TokenUses>| {
+        let mut uses = uses.filter(|u| !u.intruders.is_empty())?;
+        let intruders = std::mem::take(&mut uses.intruders);
+        Some((uses, intruders))
+    })
+    .unwrap_or_default()
 }
 
 /// What the lease holder hands to the next one.
@@ -213,6 +274,9 @@ pub struct State {
     /// Number of the last command applied, and of the last one published.
     pub applied: u64,
     pub published: u64,
+    /// Number of the last digest that the API server keeps a copy of.
+    #[serde(default)]
+    pub published_digests: u64,
     /// What became of the last commands: the conflict, or none.
     #[serde(default)]
     pub outcomes: Vec<(u64, Option<String>)>,
@@ -233,6 +297,7 @@ impl State {
             superseded: false,
             applied: 0,
             published: 0,
+            published_digests: 0,
             outcomes: Vec::new(),
             last_verdict: None,
             resource_version: None,

@@ -5,7 +5,7 @@ use crate::document::{
     self, rounded, CanaryBlock, GatewayBlock, Merged, Observer, SignalBlock, StableBlock,
 };
 use crate::hold::Cause;
-use crate::scaling;
+use crate::scaling::{self, Scaling};
 use crate::signals::disk::DiskLevel;
 use crate::signals::{Outcome, Reading, Signal};
 use crate::slice::Slice;
@@ -49,7 +49,7 @@ impl Judge {
             },
             gateway: GatewayBlock {
                 disk_ok: facts.is_some() && disk == DiskLevel::Ok,
-                queue_depth: facts.and_then(|f| f.queue_depth),
+                queue_depth: self.queue_depth(config, now),
                 skill_hash: facts.and_then(|f| f.skill_hash.clone()),
                 id: config.gateway.clone(),
                 az: config.az.clone(),
@@ -85,13 +85,32 @@ impl Judge {
                     since: self.since.get(&name).map_or(now, |s| s.1),
                 })
                 .collect(),
-            scaling: scaling::scaling(
-                &self.hold,
-                scaling::max_replicas(config.size, &self.canary, self.canary_active(), disk),
-                self.queue_depth(config, now),
-            ),
+            scaling: Scaling {
+                frozen: u32::from(self.hold.frozen()),
+                frozen_by: self.hold.names(),
+                hold_replicas: scaling::held_at_least(
+                    self.hold_replicas,
+                    &self.hold,
+                    &self.canary,
+                    config.size,
+                    (disk, disk_tier),
+                ),
+                max_replicas: scaling::max_replicas(
+                    config.size,
+                    &self.canary,
+                    self.canary_active(),
+                    disk,
+                ),
+                original_max_replicas: self.caps.original(&config.targets),
+                pending_jobs: self.queue_depth(config, now),
+            },
             promotion_frozen: self.canary_active(),
-            observer: Observer { unclassified: window.unclassified(from, running + 1), ..observer },
+            observer: Observer {
+                unclassified: window.unclassified(from, running + 1),
+                digests_sent: self.outbox.sent,
+                digests_dropped: self.outbox.dropped,
+                ..observer
+            },
         }
     }
 
@@ -117,11 +136,7 @@ impl Judge {
             promotion_frozen: self.canary_active(),
             maintenance: self.canary.maintenance,
             az_under_test: self.canary.az.clone(),
-            stable_replicas: Some(
-                self.canary
-                    .stable_replicas
-                    .map_or(config.size.stable_replicas, |s| s.min(config.size.stable_replicas)),
-            ),
+            stable_replicas: Some(config.size.stable(&self.canary)),
             headroom: config.size.headroom,
             skill_hash: self.canary.skill_hash.clone(),
             stable_skill_hash: self.canary.stable_skill_hash.clone(),

@@ -3,6 +3,8 @@ use crate::document::{Merged, Observer};
 use crate::window::Bucket;
 use rstest::rstest;
 
+mod news;
+
 const START: i64 = 1_795_510_800; // 2026-11-24T09:00:00Z, a full minute
 
 fn config() -> Config {
@@ -17,6 +19,13 @@ fn config() -> Config {
         periods: Periods::default(),
         thresholds: Thresholds::default(),
         abort_on_fail: false,
+        targets: vec![serde_json::from_str(
+            r#"{"kind":"Deployment","name":"w","slice":"stable","scaledObject":"w"}"#,
+        )
+        .unwrap()],
+        lowers_caps: true,
+        pulls_queue: false,
+        has_notifier: true,
     }
 }
 

@@ -1,6 +1,7 @@
 //! `skill_hash`: does the node run the skill pack that the rollout froze?
 
 use super::{Outcome, Reading};
+use crate::snapshot::SeenHash;
 
 /// `expected` is the hash this gateway must run now, `actual` what its node reports.
 pub fn evaluate(expected: Option<&str>, actual: Option<&str>) -> Reading {
@@ -15,6 +16,18 @@ pub fn evaluate(expected: Option<&str>, actual: Option<&str>) -> Reading {
             Reading::new(Outcome::Fail, format!("the node reports no skill hash, frozen is {e}"))
         }
     }
+}
+
+/// An answer came from another skill pack than its slice must run.
+pub fn drift(seen: &SeenHash, expected: &str) -> Reading {
+    Reading::new(
+        Outcome::Fail,
+        format!(
+            "an answer of the {} slice came from skill pack {}, frozen is {expected}: stop promotions to what serves it",
+            seen.slice.name(),
+            seen.hash
+        ),
+    )
 }
 
 #[cfg(test)]

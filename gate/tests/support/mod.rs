@@ -24,6 +24,10 @@ pub fn config(judge: canary_5xx_rate::Judge) -> Config {
         periods: Periods::default(),
         thresholds: Thresholds::default(),
         abort_on_fail: false,
+        targets: vec![],
+        lowers_caps: false,
+        pulls_queue: false,
+        has_notifier: false,
     }
 }
 

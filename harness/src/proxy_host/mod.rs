@@ -287,6 +287,11 @@ impl Proxy {
         }
     }
 
+    /// A gauge or counter of the host's statistics, as the last VM left it.
+    pub fn metric(&self, name: &str) -> Option<i64> {
+        self.vms.values().find_map(|vm| vm.metric(name))
+    }
+
     /// Number of shared-data keys.
     pub fn shared_keys(&self) -> usize {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).len()

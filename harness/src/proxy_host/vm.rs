@@ -151,6 +151,10 @@ impl Vm {
         &self.store.data().log
     }
 
+    pub fn metric(&self, name: &str) -> Option<i64> {
+        self.store.data().metrics.iter().find(|(n, _)| n == name).map(|(_, value)| *value)
+    }
+
     pub fn calls(&self) -> &BTreeMap<&'static str, u64> {
         &self.store.data().calls
     }

@@ -96,10 +96,21 @@ pub enum Action {
     Edit(Edit),
     /// What the gateway's own ConfigMap must say.
     Published(Expectations),
+    /// The last digest that the notifier took.
+    Notified(Notified),
     /// The proxy process ends and starts anew.
     Restart(bool),
     /// The wall clock is set by this many seconds.
     Jump(i64),
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Notified {
+    #[serde(default)]
+    pub digest: Expectations,
+    #[serde(default)]
+    pub contains: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

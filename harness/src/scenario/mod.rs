@@ -6,6 +6,7 @@
 
 pub mod expect;
 pub mod format;
+pub mod neighbours;
 pub mod report;
 pub mod setup;
 pub mod run;

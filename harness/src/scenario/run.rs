@@ -1,7 +1,8 @@
 //! Drives a scenario: traffic, ticks, call-outs and steps in virtual time.
 
 use super::expect;
-use super::format::{Action, Edit, Probe, Request, Scenario, Show, Step, Traffic};
+use super::format::{Action, Edit, Notified, Probe, Request, Scenario, Show, Step, Traffic};
+use super::neighbours::Neighbours;
 use super::report::{Line, Report};
 use super::setup::{admission_request, plugins};
 use crate::clock::Clock;
@@ -62,8 +63,10 @@ pub struct Simulation {
     facts: Option<Value>,
     facts_put_at: Option<u64>,
     next_worker: usize,
-    /// GETs that the filter sent.
+    /// GETs of the gateway's own ConfigMap that the filter sent.
     reads: u64,
+    /// The servers beside the API server.
+    pub around: Neighbours,
 }
 
 /// Where a slice's traffic stands: what is owed, and counts for the pattern.
@@ -93,8 +96,10 @@ impl Simulation {
         };
         let plugins = plugins(scenario);
         let api_server = text("/publish/cluster").unwrap_or_default();
-        let proxy =
-            Proxy::start(&modules.filter, clock.clone(), g.workers, plugins, &[&api_server])?;
+        let notifier = text("/notifier/cluster").unwrap_or_default();
+        let queue = text("/queue/cluster").unwrap_or_default();
+        let clusters = [api_server.as_str(), notifier.as_str(), queue.as_str()];
+        let proxy = Proxy::start(&modules.filter, clock.clone(), g.workers, plugins, &clusters)?;
         Ok(Self {
             endpoint: match g.probe {
                 Probe::AccessLogger => 2,
@@ -115,6 +120,7 @@ impl Simulation {
             facts_put_at: None,
             next_worker: 0,
             reads: 0,
+            around: Neighbours::new(notifier, queue),
         })
     }
 
@@ -241,13 +247,17 @@ impl Simulation {
 
     fn deliver_calls(&mut self) -> Result<()> {
         for call in self.proxy.take_calls() {
-            let answer = lock(&self.cluster).http(
-                &call.header(":method"),
-                &call.header(":path"),
-                &call.header("content-type"),
-                &call.body,
-            );
-            self.reads += u64::from(call.header(":method") == "GET");
+            let (method, path) = (call.header(":method"), call.header(":path"));
+            let answer = match self.around.answer(&call)? {
+                Some(answer) => answer,
+                None => {
+                    let name = config_map_name(&self.gateway);
+                    let is_own = path.ends_with(&format!("/configmaps/{name}"));
+                    self.reads += u64::from(method == "GET" && is_own);
+                    let content_type = call.header("content-type");
+                    lock(&self.cluster).http(&method, &path, &content_type, &call.body)
+                }
+            };
             let reply = Reply { status: answer.status, body: serde_json::to_vec(&answer.body)? };
             self.proxy.reply(&call, Some(&reply))?;
         }
@@ -333,6 +343,7 @@ impl Simulation {
                 line.failures = expect::differences(&verdict, expected);
                 line.result = summary(&verdict, expected);
             }
+            Action::Notified(wanted) => self.notified(wanted, &mut line),
             Action::Restart(_) => {
                 self.proxy.restart()?;
                 line.result = "shared data is gone".into();
@@ -343,6 +354,19 @@ impl Simulation {
             }
         }
         Ok(line)
+    }
+
+    fn notified(&self, wanted: &Notified, line: &mut Line) {
+        let got = self.around.digests.last().cloned().unwrap_or_default();
+        line.failures = expect::differences(&got, &wanted.digest);
+        line.failures.extend(expect::missing(&got.to_string(), &wanted.contains));
+        line.result = format!("digest {}", got["id"].as_str().unwrap_or("none"));
+        for event in got["events"].as_array().into_iter().flatten() {
+            let part = |key: &str| event[key].as_str().unwrap_or_default();
+            let subject = part("subject");
+            let about = if subject.is_empty() { String::new() } else { format!(" {subject}") };
+            line.details.push(format!("{}{about}: {}", part("kind"), part("text")));
+        }
     }
 
     fn show(&self, show: &Show, line: &mut Line) -> Result<()> {

@@ -42,15 +42,17 @@ pub fn plugins(scenario: &Scenario) -> Vec<Plugin> {
         if let Some(slice) = slice {
             c["slice"] = slice;
         }
-        if role != "probe" {
+        if role != "probe" && c.get("tokens").is_none() {
             c["tokens"] = scenario
                 .gateway
                 .tokens
                 .iter()
                 .map(|t| json!({ "name": t.name, "role": t.role, "digest": digest(&t.token) }))
                 .collect();
-        } else if let Some(map) = c.as_object_mut() {
+        }
+        if let Some(map) = c.as_object_mut().filter(|_| role == "probe") {
             map.remove("measure_owner");
+            map.remove("tokens");
         }
         c
     };

@@ -19,6 +19,8 @@ const OVERLAP_S: u64 = 7 * 24 * 3_600;
 pub struct Caller {
     pub name: String,
     pub role: TokenRole,
+    /// By the digest that was rotated away.
+    pub by_previous: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +42,7 @@ pub fn authorize(
     let token = authorization.and_then(bearer).ok_or(Refusal::Unknown)?;
     let digest: [u8; 32] = Sha256::digest(token).into();
     let matches = |d: &Digest| d.0.ct_eq(&digest);
-    let mut found: Option<&Token> = None;
+    let mut found: Option<(&Token, bool)> = None;
     for token in &config.tokens {
         let current = matches(&token.digest);
         let previous = match &token.previous {
@@ -48,21 +50,25 @@ pub fn authorize(
             _ => Choice::from(0),
         };
         if bool::from(current | previous) {
-            found = Some(token);
+            found = Some((token, !bool::from(current)));
         }
     }
-    let token = found.ok_or(Refusal::Unknown)?;
+    let (token, by_previous) = found.ok_or(Refusal::Unknown)?;
     if !roles.contains(&token.role) {
         return Err(Refusal::WrongRole);
     }
-    Ok(Caller { name: token.name.clone(), role: token.role })
+    Ok(Caller { name: token.name.clone(), role: token.role, by_previous })
+}
+
+/// When the previous digest of a token stops to count.
+pub fn overlap_ends(token: &Token, poll_s: u64) -> Option<Timestamp> {
+    token.rotated_at.map(|at| at.plus_secs(OVERLAP_S.max(poll_s)))
 }
 
 /// A rotation dated in the future has not happened, so it keeps nothing alive.
 fn overlap(token: &Token, poll_s: u64, now: Timestamp) -> bool {
-    token.rotated_at.is_some_and(|at| {
-        at.since(now) <= MAX_FUTURE_S && now < at.plus_secs(OVERLAP_S.max(poll_s))
-    })
+    token.rotated_at.is_some_and(|at| at.since(now) <= MAX_FUTURE_S)
+        && overlap_ends(token, poll_s).is_some_and(|ends| now < ends)
 }
 
 /// The token of an `Authorization: Bearer` header; the scheme in any case.
@@ -116,6 +122,8 @@ mod tests {
             NOW,
         );
         assert_eq!(got.as_ref().map(|c| c.name.as_str()).map_err(|e| *e), expected);
+        let old = header.is_some_and(|h| h.ends_with("old"));
+        assert!(got.is_err() || got.unwrap().by_previous == old);
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! The lease holder's tick: fetch all, one call of the judge, perform what follows.
 
+use super::errands::Errands;
+use super::stats::Stats;
+use super::watch;
 use crate::config::Config;
 use crate::host::{self, Level};
 use crate::outbound::config_map::{self, Publication, Published, Recovered};
 use crate::outbound::{Call, Reply};
-use crate::retry;
+use crate::retry::{self, Pace};
 use crate::shared::{self, State};
 use gate::document::{Merged, Observer};
 use gate::judge::Judge;
@@ -18,19 +21,24 @@ const BUILT_AT: Timestamp = Timestamp::from_secs(1_767_225_600); // 2026-01-01T0
 const RENEW_S: u64 = 60;
 const RENEW_SPREAD_PCT: u64 = 16;
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// Failures in a row after which a digest says so.
+const TOLD_AFTER: u32 = 3;
 
 /// What an endpoint VM keeps between ticks; all of it may be lost with the VM.
 #[derive(Default)]
 pub struct Holder {
     inflight: Option<(u32, Sent)>,
-    failures: u32,
-    not_before: Option<Timestamp>,
+    pace: Pace,
     stepped_at: Option<Timestamp>,
+    errands: Errands,
+    stats: Stats,
+    /// When intruders and tokens were last looked at.
+    looked_at: Pace,
 }
 
 enum Sent {
     Get,
-    Publish { number: u64, verdict: Box<Verdict> },
+    Publish { number: u64, digests: u64, verdict: Box<Verdict> },
 }
 
 impl Holder {
@@ -54,12 +62,17 @@ impl Holder {
         let identity =
             format!("{}/{}/{}", config.lane.namespace, config.lane.name, config.gateway.id);
         let (mut state, cas) = shared::state_to_change(&identity, now, config.publish.is_none());
-        if state.recovered {
-            apply_commands(&mut state, config, now);
-        }
         let merge = shared::merge_slots(config.windows, now);
+        state.judge.put_seen_hashes(merge.hashes.clone());
         if let Some(facts) = shared::facts() {
             state.judge.put_facts(facts, now);
+        }
+        if self.looked_at.is_due(now) {
+            self.looked_at.done(now, config.windows.poll_s);
+            watch::tokens(config, &mut state.judge, now);
+        }
+        if state.recovered {
+            apply_commands(&mut state, config, now);
         }
         let judge_config = config.judge_config();
         state.judge.step(&merge.window, &judge_config, now);
@@ -71,6 +84,8 @@ impl Holder {
             publish_failures: state.publish_failures,
             restarts: merge.takeovers + lease.moves,
             unreadable_slots: merge.unreadable,
+            previous_token_last_used: shared::token_uses().previous,
+            ..Observer::default()
         };
         let merged = state.judge.document(&merge.window, &judge_config, observer, now);
         let verdict = state.judge.verdict(&judge_config, now);
@@ -85,6 +100,10 @@ impl Holder {
             Ok(json) => shared::put_document(&json, now),
             Err(e) => host::log(Level::Error, &format!("the document cannot be written: {e}")),
         }
+        self.stats.record(&merged);
+        let is_published = state.published >= state.applied
+            && state.last_verdict.as_ref().is_some_and(|last| !verdict.differs(last));
+        self.errands.run(config, &state, is_published, now);
         self.publish(config, &state, &merged, verdict, now);
     }
 
@@ -99,7 +118,7 @@ impl Holder {
         if self.inflight.is_some() || state.superseded || now < BUILT_AT {
             return;
         }
-        if self.not_before.is_some_and(|at| now < at && at.since(now) < 120) {
+        if !self.pace.is_due(now) {
             return;
         }
         if !state.recovered {
@@ -109,6 +128,7 @@ impl Holder {
         let renew_s =
             retry::spread(RENEW_S, RENEW_SPREAD_PCT, state.judge.epoch ^ (now.secs() / RENEW_S));
         let due = state.published < state.applied
+            || state.published_digests != state.judge.outbox.number
             || state.last_verdict.as_ref().is_none_or(|last| {
                 verdict.differs(last)
                     || now.since(last.observed_at) >= i64::try_from(renew_s).unwrap_or(i64::MAX)
@@ -124,7 +144,11 @@ impl Holder {
         };
         match call {
             Ok(call) => {
-                let sent = Sent::Publish { number: state.applied, verdict: Box::new(verdict) };
+                let sent = Sent::Publish {
+                    number: state.applied,
+                    digests: state.judge.outbox.number,
+                    verdict: Box::new(verdict),
+                };
                 self.send(config, call, sent, now);
             }
             Err(e) => host::log(Level::Error, &format!("the verdict cannot be written: {e}")),
@@ -135,14 +159,7 @@ impl Holder {
         let Some(publish) = &config.publish else {
             return;
         };
-        let headers = vec![
-            (":method", call.method),
-            (":path", call.path.as_str()),
-            (":authority", publish.authority.as_str()),
-            ("content-type", call.content_type),
-            ("accept", "application/json"),
-        ];
-        match host::call(&publish.cluster, headers, &call.body, TIMEOUT) {
+        match host::call(&publish.cluster, call.headers(&publish.authority), &call.body, TIMEOUT) {
             Ok(token) => self.inflight = Some((token, sent)),
             Err(status) => self.failed(
                 &format!("publish.cluster: the proxy takes no call to `{}` ({status:?}); is the cluster defined?", publish.cluster),
@@ -153,13 +170,17 @@ impl Holder {
 
     /// The reply to a call of this VM.
     pub fn reply(&mut self, token: u32, reply: &Reply, config: &Config, now: Timestamp) {
+        if self.errands.reply(token, reply, config, now) {
+            return;
+        }
         let Some((_, sent)) = self.inflight.take_if(|(t, _)| *t == token) else {
             return;
         };
         match sent {
             Sent::Get => self.got(config_map::read(reply, now), now),
-            Sent::Publish { number, verdict } => {
-                self.published(config_map::published(reply), number, &verdict, config, now);
+            Sent::Publish { number, digests, verdict } => {
+                let up_to = (number, digests);
+                self.published(config_map::published(reply), up_to, &verdict, config, now);
             }
         }
     }
@@ -215,7 +236,7 @@ impl Holder {
     fn published(
         &mut self,
         outcome: Published,
-        number: u64,
+        (number, digests): (u64, u64),
         verdict: &Verdict,
         config: &Config,
         now: Timestamp,
@@ -225,6 +246,7 @@ impl Holder {
                 self.succeeded();
                 shared::update_state(|state| {
                     state.published = state.published.max(number);
+                    state.published_digests = digests;
                     state.last_verdict = Some(verdict.clone());
                     state.resource_version.clone_from(&resource_version);
                 });
@@ -243,18 +265,19 @@ impl Holder {
     }
 
     fn succeeded(&mut self) {
-        self.failures = 0;
-        self.not_before = None;
+        self.pace.succeeded();
     }
 
     fn failed(&mut self, why: &str, now: Timestamp) {
-        self.failures = self.failures.saturating_add(1);
-        let delay_ms = retry::delay_ms(self.failures, now.millis().unsigned_abs());
-        self.not_before = Some(Timestamp::from_millis(
-            now.millis().saturating_add(i64::try_from(delay_ms).unwrap_or(i64::MAX)),
-        ));
-        shared::update_state(|state| state.publish_failures += 1);
-        host::log(Level::Warn, &format!("{why}; attempt {} in {delay_ms} ms", self.failures + 1));
+        let delay_ms = self.pace.failed(now, now.millis().unsigned_abs());
+        let attempts = self.pace.attempts();
+        shared::update_state(|state| {
+            state.publish_failures += 1;
+            if attempts == TOLD_AFTER {
+                state.judge.publish_failed(why, now);
+            }
+        });
+        host::log(Level::Warn, &format!("{why}; attempt {} in {delay_ms} ms", attempts + 1));
     }
 }
 

@@ -4,12 +4,18 @@
 
 pub mod auth;
 pub mod canary;
+pub mod digest;
+pub mod errands;
 pub mod facts;
 pub mod judge;
 pub mod metrics;
+pub mod ready;
+pub mod stats;
+pub mod watch;
 
 use crate::config::{Config, TokenRole};
 use crate::host::{self, BufferType, MapType};
+use crate::shared;
 use auth::Refusal;
 
 /// Longest body that is read, bytes.
@@ -23,6 +29,8 @@ enum Endpoint {
     Metrics,
     Facts,
     Canary,
+    Digest,
+    Ready,
 }
 
 impl Endpoint {
@@ -32,13 +40,15 @@ impl Endpoint {
             b"/keda/metrics" => Some(Self::Metrics),
             b"/keda/facts" => Some(Self::Facts),
             b"/keda/canary" => Some(Self::Canary),
+            b"/keda/digest" => Some(Self::Digest),
+            b"/keda/ready" => Some(Self::Ready),
             _ => None,
         }
     }
 
     fn method(self) -> &'static [u8] {
         match self {
-            Self::Metrics => b"GET",
+            Self::Metrics | Self::Digest | Self::Ready => b"GET",
             Self::Facts | Self::Canary => b"PUT",
         }
     }
@@ -48,6 +58,7 @@ impl Endpoint {
             Self::Metrics => &[TokenRole::Measure, TokenRole::Read],
             Self::Facts => &[TokenRole::Facts],
             Self::Canary => &[TokenRole::Operate],
+            Self::Digest | Self::Ready => &[TokenRole::Read],
         }
     }
 }
@@ -90,13 +101,17 @@ impl Stream {
         };
         self.endpoint = Some(endpoint);
         let authorization = host::header(MapType::HttpRequestHeaders, b"authorization");
-        let caller = match auth::authorize(
-            config,
-            authorization.as_deref(),
-            endpoint.roles(),
-            host::now(),
-        ) {
-            Ok(caller) => caller,
+        let now = host::now();
+        let caller = match auth::authorize(config, authorization.as_deref(), endpoint.roles(), now)
+        {
+            Ok(caller) => {
+                if caller.by_previous {
+                    shared::note_previous_token(now);
+                }
+                Some(caller)
+            }
+            // A health checker has no token, and is told a status alone.
+            Err(_) if endpoint == Endpoint::Ready => None,
             Err(Refusal::Unknown) => return answer(401, "a bearer token is needed"),
             Err(Refusal::WrongRole) => return answer(403, "this token may not do that"),
         };
@@ -105,7 +120,12 @@ impl Stream {
             return answer(405, &format!("use {}", String::from_utf8_lossy(endpoint.method())));
         }
         match endpoint {
-            Endpoint::Metrics => metrics::serve(config, &caller),
+            Endpoint::Ready => ready::serve(config, caller.is_some(), now),
+            Endpoint::Digest => digest::serve(),
+            Endpoint::Metrics => match caller {
+                Some(caller) => metrics::serve(config, &caller, now),
+                None => answer(401, "a bearer token is needed"),
+            },
             Endpoint::Facts | Endpoint::Canary if end_of_stream => {
                 answer(400, "a JSON body is needed")
             }

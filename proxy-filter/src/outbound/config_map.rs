@@ -6,7 +6,7 @@
 //! unseen; on 409 it is read again, and a higher epoch there ends this
 //! process' publishing for good.
 
-use super::{Call, Reply};
+use super::{describe, resource_version, Call, Reply};
 use crate::config::Config;
 use gate::document::Merged;
 use gate::judge::Judge;
@@ -157,27 +157,6 @@ pub fn published(reply: &Reply) -> Published {
         Some(409) => Published::Conflict,
         _ => Published::Refused(describe(reply)),
     }
-}
-
-fn resource_version(object: &Value) -> Option<String> {
-    object.pointer("/metadata/resourceVersion")?.as_str().map(str::to_owned)
-}
-
-/// Status and the API server's message, cut short.
-fn describe(reply: &Reply) -> String {
-    let Some(status) = reply.status else {
-        return "no answer from the API server (timeout, or the cluster is not reachable)"
-            .to_owned();
-    };
-    let message = serde_json::from_slice::<Value>(&reply.body)
-        .ok()
-        .and_then(|b| {
-            b.get("message")
-                .and_then(Value::as_str)
-                .map(|m| m.chars().take(200).collect::<String>())
-        })
-        .unwrap_or_default();
-    format!("the API server answered {status} {message}")
 }
 
 #[cfg(test)]

@@ -2,6 +2,12 @@
 //! as values. Sending is the endpoint's tick.
 
 pub mod config_map;
+pub mod notifier;
+pub mod queue;
+pub mod scaled_object;
+pub mod workload;
+
+use serde_json::Value;
 
 /// A request to a cluster of the proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,9 +18,52 @@ pub struct Call {
     pub body: Vec<u8>,
 }
 
+impl Call {
+    pub fn headers<'a>(&'a self, authority: &'a str) -> Vec<(&'a str, &'a str)> {
+        vec![
+            (":method", self.method),
+            (":path", self.path.as_str()),
+            (":authority", authority),
+            ("content-type", self.content_type),
+            ("accept", "application/json"),
+        ]
+    }
+}
+
 /// A reply; `status` is `None` where the call itself failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     pub status: Option<u16>,
     pub body: Vec<u8>,
+}
+
+/// The JSON of a 200.
+///
+/// # Errors
+/// What was answered instead.
+fn object(reply: &Reply) -> Result<Value, String> {
+    if reply.status != Some(200) {
+        return Err(describe(reply));
+    }
+    serde_json::from_slice(&reply.body).map_err(|e| format!("the answer is no JSON: {e}"))
+}
+
+fn resource_version(object: &Value) -> Option<String> {
+    object.pointer("/metadata/resourceVersion")?.as_str().map(str::to_owned)
+}
+
+/// Status and the server's message, cut short.
+pub fn describe(reply: &Reply) -> String {
+    let Some(status) = reply.status else {
+        return "no answer (timeout, or the cluster is not reachable)".to_owned();
+    };
+    let message = serde_json::from_slice::<Value>(&reply.body)
+        .ok()
+        .and_then(|b| {
+            b.get("message")
+                .and_then(Value::as_str)
+                .map(|m| m.chars().take(200).collect::<String>())
+        })
+        .unwrap_or_default();
+    format!("it answered {status} {message}")
 }

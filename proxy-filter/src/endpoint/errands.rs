@@ -1,0 +1,247 @@
+//! What the lease holder does beside judging and publishing: sends digests,
+//! pulls the queue, reads the worker's replicas, lowers maxima.
+//!
+//! One call of each errand at a time, each with its own back-off: a slow
+//! notifier keeps nothing else waiting. An errand that fails is done again.
+//! What must not be lost is in the judge's state, so that another holder goes
+//! on where this one ended.
+
+use crate::config::Config;
+use crate::host::{self, Level};
+use crate::outbound::{self, notifier, queue, scaled_object, workload, Call, Reply};
+use crate::retry::Pace;
+use crate::shared::{self, State};
+use gate::time::Timestamp;
+use std::time::Duration;
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a call in flight is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Sent {
+    Digest { number: u64 },
+    Queue,
+    Replicas,
+    CapRead { scaled_object: String },
+    CapWrite { scaled_object: String, from: Option<i64>, to: u32 },
+}
+
+/// The errands, by name in logs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Errand {
+    Digest,
+    Queue,
+    Replicas,
+    Cap,
+}
+
+impl Sent {
+    fn errand(&self) -> Errand {
+        match self {
+            Sent::Digest { .. } => Errand::Digest,
+            Sent::Queue => Errand::Queue,
+            Sent::Replicas => Errand::Replicas,
+            Sent::CapRead { .. } | Sent::CapWrite { .. } => Errand::Cap,
+        }
+    }
+}
+
+/// Kept by one endpoint VM; all of it may be lost with the VM.
+#[derive(Default)]
+pub struct Errands {
+    inflight: Vec<(u32, Sent)>,
+    queue: Pace,
+    replicas: Pace,
+    cap: Pace,
+}
+
+impl Errands {
+    /// Sends what is due. `published` says that the API server has the verdict
+    /// as it is: maxima are lowered after that.
+    pub fn run(&mut self, config: &Config, state: &State, published: bool, now: Timestamp) {
+        self.pull_queue(config, now);
+        // Before it was read what was told there is not known; after a newer
+        // process spoke it is that one's to tell.
+        if state.recovered && !state.superseded {
+            self.send_digest(config, state, now);
+            self.read_replicas(config, now);
+            if published {
+                self.lower_cap(config, state, now);
+            }
+        }
+    }
+
+    fn is_out(&self, errand: Errand) -> bool {
+        self.inflight.iter().any(|(_, sent)| sent.errand() == errand)
+    }
+
+    fn send_digest(&mut self, config: &Config, state: &State, now: Timestamp) {
+        let Some(notifier) = config.notifier.as_ref().filter(|_| !self.is_out(Errand::Digest))
+        else {
+            return;
+        };
+        let Some(digest) = state.judge.outbox.next(now) else { return };
+        let sent = Sent::Digest { number: digest.number };
+        match notifier::post(notifier, digest) {
+            Ok(call) => self.send(&notifier.cluster, &notifier.cluster, &call, sent, config, now),
+            Err(e) => self.failed(&sent, &e, config, now),
+        }
+    }
+
+    fn pull_queue(&mut self, config: &Config, now: Timestamp) {
+        if self.is_out(Errand::Queue) || !self.queue.is_due(now) {
+            return;
+        }
+        let (Some(call), Some(cluster)) = (queue::get(&config.queue), &config.queue.cluster) else {
+            return;
+        };
+        self.send(cluster, cluster, &call, Sent::Queue, config, now);
+    }
+
+    fn read_replicas(&mut self, config: &Config, now: Timestamp) {
+        if self.is_out(Errand::Replicas) || !self.replicas.is_due(now) {
+            return;
+        }
+        let (Some(publish), Some(call)) = (&config.publish, workload::get_scale(&config.lane))
+        else {
+            return;
+        };
+        self.send(&publish.cluster, &publish.authority, &call, Sent::Replicas, config, now);
+    }
+
+    fn lower_cap(&mut self, config: &Config, state: &State, now: Timestamp) {
+        if self.is_out(Errand::Cap) || !self.cap.is_due(now) {
+            return;
+        }
+        let (Some(publish), Some(name)) = (&config.publish, state.judge.caps.next()) else {
+            return;
+        };
+        let call = scaled_object::get(&config.lane, name);
+        let sent = Sent::CapRead { scaled_object: name.to_owned() };
+        self.send(&publish.cluster, &publish.authority, &call, sent, config, now);
+    }
+
+    fn send(
+        &mut self,
+        cluster: &str,
+        authority: &str,
+        call: &Call,
+        sent: Sent,
+        config: &Config,
+        now: Timestamp,
+    ) {
+        match host::call(cluster, call.headers(authority), &call.body, TIMEOUT) {
+            Ok(token) => self.inflight.push((token, sent)),
+            Err(status) => {
+                let why = format!(
+                    "the proxy takes no call to `{cluster}` ({status:?}); is the cluster defined?"
+                );
+                self.failed(&sent, &why, config, now);
+            }
+        }
+    }
+
+    /// The reply to a call of this VM; false where it is not one of an errand.
+    pub fn reply(&mut self, token: u32, reply: &Reply, config: &Config, now: Timestamp) -> bool {
+        let Some(at) = self.inflight.iter().position(|(t, _)| *t == token) else {
+            return false;
+        };
+        let (_, sent) = self.inflight.remove(at);
+        match &sent {
+            Sent::Digest { number } if notifier::is_delivered(reply) => {
+                shared::update_state(|s| s.judge.outbox.delivered(*number));
+            }
+            Sent::Digest { .. } => self.failed(&sent, &outbound::describe(reply), config, now),
+            Sent::Queue => match queue::read(&config.queue, reply) {
+                Ok(depth) => {
+                    // Twice a polling window, so that one failure leaves no window without.
+                    self.queue.done(now, (config.windows.poll_s / 2).max(1));
+                    shared::update_state(|s| s.judge.put_queue_depth(depth, now));
+                }
+                Err(why) => self.failed(&sent, &why, config, now),
+            },
+            Sent::Replicas => match workload::read(reply) {
+                Ok(replicas) => {
+                    self.replicas.done(now, config.windows.poll_s);
+                    shared::update_state(|s| s.judge.put_replicas(replicas));
+                }
+                Err(why) => self.failed(&sent, &why, config, now),
+            },
+            Sent::CapRead { scaled_object } => {
+                self.cap_read(scaled_object, scaled_object::read(reply), config, now);
+            }
+            Sent::CapWrite { scaled_object, from, to } => match reply.status {
+                Some(200) => {
+                    self.cap.succeeded();
+                    shared::update_state(|s| {
+                        s.judge.cap_lowered(scaled_object, *from, *to, now);
+                        s.judge.caps.done(scaled_object);
+                    });
+                }
+                // Somebody wrote since: read again at the next tick.
+                Some(409) => {}
+                _ => self.failed(&sent, &outbound::describe(reply), config, now),
+            },
+        }
+        true
+    }
+
+    fn cap_read(
+        &mut self,
+        name: &str,
+        read: Result<Option<scaled_object::Numbers>, String>,
+        config: &Config,
+        now: Timestamp,
+    ) {
+        let sent = Sent::CapRead { scaled_object: name.to_owned() };
+        let numbers = match read {
+            Ok(numbers) => numbers,
+            Err(why) => return self.failed(&sent, &why, config, now),
+        };
+        let judge_config = config.judge_config();
+        let lower = numbers.and_then(|n| {
+            let limit = shared::state()?.judge.cap_of(name, &judge_config)?;
+            let to = gate::cap::lowered(n.max, n.min, limit)?;
+            Some((n, to))
+        });
+        match (lower, &config.publish) {
+            (Some((numbers, to)), Some(publish)) => {
+                let call = scaled_object::lower(&config.lane, name, &numbers.resource_version, to);
+                let sent = Sent::CapWrite { scaled_object: name.to_owned(), from: numbers.max, to };
+                self.send(&publish.cluster, &publish.authority, &call, sent, config, now);
+            }
+            _ => {
+                self.cap.succeeded();
+                shared::update_state(|s| s.judge.caps.done(name));
+            }
+        }
+    }
+
+    fn failed(&mut self, sent: &Sent, why: &str, config: &Config, now: Timestamp) {
+        let seed = now.millis().unsigned_abs();
+        let what = match sent {
+            Sent::Digest { number } => {
+                shared::update_state(|s| {
+                    let backoff = |attempts| crate::retry::delay_ms(attempts, seed);
+                    s.judge.outbox.failed(*number, now, config.windows.poll_s, backoff);
+                });
+                "the digest is not sent"
+            }
+            Sent::Queue => {
+                self.queue.failed(now, seed);
+                "the queue depth is not known"
+            }
+            Sent::Replicas => {
+                self.replicas.failed(now, seed);
+                shared::update_state(|s| s.publish_failures += 1);
+                "the worker's replicas cannot be read"
+            }
+            Sent::CapRead { .. } | Sent::CapWrite { .. } => {
+                self.cap.failed(now, seed);
+                shared::update_state(|s| s.publish_failures += 1);
+                "maxReplicaCount is not lowered"
+            }
+        };
+        host::log(Level::Warn, &format!("{what}: {why}; tried again later"));
+    }
+}

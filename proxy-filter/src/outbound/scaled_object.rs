@@ -1,0 +1,91 @@
+//! A target's ScaledObject: what its maximum is, and a lower one.
+//!
+//! The PATCH carries the `resourceVersion` that was read, so that nobody's
+//! later edit is overwritten; on 409 it is read again.
+
+use super::{Call, Reply};
+use crate::config::Lane;
+use serde_json::{json, Value};
+
+fn path(lane: &Lane, name: &str) -> String {
+    format!("/apis/keda.sh/v1alpha1/namespaces/{}/scaledobjects/{name}", lane.namespace)
+}
+
+pub fn get(lane: &Lane, name: &str) -> Call {
+    Call { method: "GET", path: path(lane, name), content_type: "application/json", body: vec![] }
+}
+
+/// Merge PATCH of the maximum alone.
+pub fn lower(lane: &Lane, name: &str, resource_version: &str, max: u32) -> Call {
+    let patch = json!({
+        "metadata": { "resourceVersion": resource_version },
+        "spec": { "maxReplicaCount": max },
+    });
+    Call {
+        method: "PATCH",
+        path: path(lane, name),
+        content_type: "application/merge-patch+json",
+        body: patch.to_string().into_bytes(),
+    }
+}
+
+/// What a ScaledObject says of its numbers; absent as KEDA has it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Numbers {
+    pub max: Option<i64>,
+    pub min: Option<i64>,
+    pub resource_version: String,
+}
+
+/// `None` where there is no such object.
+///
+/// # Errors
+/// What the API server answered instead.
+pub fn read(reply: &Reply) -> Result<Option<Numbers>, String> {
+    if reply.status == Some(404) {
+        return Ok(None);
+    }
+    let object = super::object(reply)?;
+    let number = |key: &str| object.pointer(&format!("/spec/{key}")).and_then(Value::as_i64);
+    Ok(Some(Numbers {
+        max: number("maxReplicaCount"),
+        min: number("minReplicaCount"),
+        resource_version: super::resource_version(&object)
+            .ok_or("the API server's answer has no resourceVersion")?,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{tests::sample, Config};
+
+    #[test]
+    fn numbers_are_read_and_the_maximum_written_alone() {
+        let body = json!({
+            "metadata": {"resourceVersion": "7"}, "spec": {"maxReplicaCount": 20, "minReplicaCount": 1}
+        });
+        let reply = Reply { status: Some(200), body: body.to_string().into_bytes() };
+        let numbers = read(&reply).unwrap().unwrap();
+        assert_eq!((numbers.max, numbers.min), (Some(20), Some(1)));
+        let config = Config::parse(sample().to_string().as_bytes()).unwrap();
+        let call = lower(&config.lane, "openclaw-worker", &numbers.resource_version, 7);
+        assert_eq!(
+            call.path,
+            "/apis/keda.sh/v1alpha1/namespaces/builds/scaledobjects/openclaw-worker"
+        );
+        let patch: Value = serde_json::from_slice(&call.body).unwrap();
+        assert_eq!(
+            patch,
+            json!({"metadata": {"resourceVersion": "7"}, "spec": {"maxReplicaCount": 7}})
+        );
+    }
+
+    #[test]
+    fn one_that_is_gone_is_no_failure() {
+        assert_eq!(read(&Reply { status: Some(404), body: vec![] }), Ok(None));
+        assert!(read(&Reply { status: Some(403), body: vec![] }).is_err());
+        assert!(read(&Reply { status: None, body: vec![] }).is_err());
+        assert!(read(&Reply { status: Some(200), body: b"{}".to_vec() }).is_err());
+    }
+}
