@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tests::envoy::{Envoy, Setup};
 use tests::root;
-use tests::servers::{ApiServer, Upstream};
+use tests::servers::{ApiServer, Notifier, Upstream};
 use tests::simulation::{modules, scenario};
 
 /// One Envoy at a time: they would measure each other.
@@ -23,6 +23,7 @@ struct Rig {
     canary: Upstream,
     stable: Upstream,
     api: ApiServer,
+    notifier: Notifier,
     _alone: MutexGuard<'static, ()>,
 }
 
@@ -41,17 +42,19 @@ fn rig_with(
 ) -> Rig {
     let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let (canary, stable, api) = (Upstream::start(), Upstream::start(), ApiServer::start());
+    let notifier = Notifier::start();
     let envoy = Envoy::start(&Setup {
         configuration,
         workers: 2,
         canary_port: canary.port,
         stable_port: stable.port,
         api_port: api.port,
+        notifier_port: notifier.port,
         windows: json!({ "length_s": length_s, "poll_s": poll_s, "tick_s": tick_s }),
         slice,
         endpoint_wasm,
     });
-    Rig { envoy, canary, stable, api, _alone: alone }
+    Rig { envoy, canary, stable, api, notifier, _alone: alone }
 }
 
 fn shipped() -> PathBuf {
@@ -157,6 +160,13 @@ fn a_real_verdict_stops_a_real_raise() {
     assert_eq!(envoy.put("/keda/canary", "ops", &json!({ "action": "end" })).status, 204);
     envoy.wait_for(20, "an idle, healthy lane", |d| d["status"] == "healthy");
     assert!(admit(&rig, 6, 9).accepted, "an idle lane is free");
+    for object in &scenario().objects {
+        let mut object = object.clone();
+        if object["kind"] == "ScaledObject" {
+            object["spec"]["maxReplicaCount"] = json!(20);
+        }
+        rig.api.cluster.lock().unwrap().put(object);
+    }
 
     let begun = envoy.put("/keda/canary", "ops", &json!({ "action": "begin", "weight": 0.1 }));
     assert_eq!(begun.status, 204, "{begun:?}");
@@ -185,7 +195,33 @@ fn a_real_verdict_stops_a_real_raise() {
     assert_eq!((raise.accepted, raise.rule()), (false, "cap-frozen"), "{raise:?}");
     println!("{}", raise.message.unwrap());
     assert!(admit(&rig, 6, 5).accepted);
+    // KEDA's hold, the lowered maximum, the digest and Envoy's own statistics.
+    let d = envoy.wait_for(15, "the hold's number", |d| d["scaling"]["hold_replicas"] == 5);
+    assert_eq!(d["scaling"]["original_max_replicas"], 20);
+    let digest = || {
+        let digests = rig.notifier.digests.lock().unwrap();
+        let fails = |d: &&Value| d.to_string().contains("canary_5xx_rate");
+        digests.iter().find(fails).cloned()
+    };
+    let begun = Instant::now();
+    while digest().is_none() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "no digest: {}", envoy.log());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    println!("{}", digest().unwrap());
+    assert_eq!(digest().unwrap()["frozen"], true);
+    assert_eq!(envoy.get("/keda/digest", "bastion").status, 200);
+    assert_eq!(envoy.gauge("canary_gate_scaling_frozen"), Some(1));
+    assert_eq!(envoy.gauge("canary_gate_digests_dropped"), Some(0));
+    let ready = tests::envoy::answer(envoy.agent().get(envoy.url("/keda/ready")).call());
+    assert_eq!((ready.status, ready.body.as_str()), (200, "ready\n"));
+    let text = envoy.agent().get(envoy.url("/keda/metrics")).header("accept", "text/plain");
+    let bearer = format!("Bearer {}", tests::envoy::token("bastion"));
+    let text = tests::envoy::answer(text.header("authorization", bearer).call());
+    assert!(text.body.contains("\ncanary_gate_scaling_frozen{"), "{text:?}");
     let object = rig.api.cluster.lock().unwrap();
+    let so = object.get("ScaledObject", "builds", "openclaw-worker").unwrap();
+    assert_eq!(so["spec"]["maxReplicaCount"], 7, "lowered to the cap at begin");
     let kept = object.get("ConfigMap", "builds", "canary-gate.gw-a1").unwrap();
     assert_eq!(kept["metadata"]["labels"]["canary-gate.dev/lane"], "openclaw-build-lane");
     assert!(kept["data"]["merged"].as_str().unwrap().contains("\"degraded\": true"));

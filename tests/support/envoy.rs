@@ -18,6 +18,7 @@ pub struct Setup {
     pub canary_port: u16,
     pub stable_port: u16,
     pub api_port: u16,
+    pub notifier_port: u16,
     pub windows: Value,
     /// Another way for the probe to tell slices.
     pub slice: Option<Value>,
@@ -29,6 +30,7 @@ pub struct Envoy {
     child: Child,
     pub vip: u16,
     pub management: u16,
+    pub admin: u16,
     log: PathBuf,
     agent: ureq::Agent,
 }
@@ -94,7 +96,7 @@ impl Envoy {
             .timeout_global(Some(Duration::from_secs(20)))
             .build()
             .new_agent();
-        let mut envoy = Self { child, vip, management, log, agent };
+        let mut envoy = Self { child, vip, management, admin, log, agent };
         let begun = Instant::now();
         loop {
             let ready = envoy.agent.get(format!("http://127.0.0.1:{admin}/ready")).call();
@@ -169,6 +171,13 @@ impl Envoy {
         answer(request.call())
     }
 
+    /// A gauge of Envoy's own statistics, as a scrape of its admin port sees it.
+    pub fn gauge(&self, name: &str) -> Option<u64> {
+        let url = format!("http://127.0.0.1:{}/stats?filter={name}", self.admin);
+        let text = answer(self.agent.get(url).call()).body;
+        text.lines().find_map(|l| l.rsplit_once(": ")?.1.trim().parse().ok())
+    }
+
     pub fn put(&self, path: &str, as_: &str, body: &Value) -> Answer {
         let request = self
             .agent
@@ -233,6 +242,7 @@ fn patch(config: &mut Value, setup: &Setup, vip: u16, management: u16, admin: u1
         let port = match cluster["name"].as_str() {
             Some("canary") => setup.canary_port,
             Some("stable") => setup.stable_port,
+            Some("notifier") => setup.notifier_port,
             _ => setup.api_port,
         };
         let endpoint =

@@ -113,7 +113,26 @@ impl Upstream {
     }
 }
 
-/// An API server for ConfigMaps over HTTP, on the harness's cluster.
+/// A notifier that keeps what it was told.
+pub struct Notifier {
+    pub port: u16,
+    pub digests: Arc<Mutex<Vec<serde_json::Value>>>,
+}
+
+impl Notifier {
+    pub fn start() -> Self {
+        let digests = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&digests);
+        let port = serve(move |request| {
+            let digest = serde_json::from_slice(&request.body).unwrap_or_default();
+            kept.lock().unwrap_or_else(PoisonError::into_inner).push(digest);
+            (if request.path == "/digests" { 204 } else { 404 }, vec![])
+        });
+        Self { port, digests }
+    }
+}
+
+/// An API server over HTTP, on the harness's cluster.
 pub struct ApiServer {
     pub port: u16,
     pub cluster: Arc<Mutex<Cluster>>,
