@@ -1,6 +1,9 @@
 //! `harness`: rehearse a rollout, or ask the policy about one request.
 
 mod admit;
+mod canary;
+mod client;
+mod probe;
 mod run;
 
 use std::process::ExitCode;
@@ -13,6 +16,14 @@ usage:
   harness admit [--policy FILE] --settings FILE [--state FILE] [--now TIME] REQUEST
       Asks the policy about one AdmissionReview (YAML or JSON).
       Exit 0 accepted, 1 rejected, 2 error. --state is a v1 List of objects.
+  harness canary ACTION --gateway URL... [--token-file FILE] [--ca FILE] [--KEY VALUE...]
+      Sends begin, weight, maintenance, abort, end, sleep or wake to every gateway of
+      a lane, again until it has it, and says which have. Keys: weight, az,
+      gateway-version, skill-hash, stable-skill-hash, stable-replicas, maintenance.
+      Exit 0 when all have it, 1 when one has not, 2 error.
+  harness probe [--token-file FILE] [--ca FILE] URL
+      The bastion's look at a gateway. Exit 0 healthy, 1 not, 2 no answer.
+  Tokens are read from --token-file or CANARY_GATE_TOKEN, never from an argument.
 ";
 
 fn main() -> ExitCode {
@@ -20,6 +31,8 @@ fn main() -> ExitCode {
     let result = match args.split_first() {
         Some((command, rest)) if command == "run" => run::main(rest),
         Some((command, rest)) if command == "admit" => admit::main(rest),
+        Some((command, rest)) if command == "canary" => canary::main(rest),
+        Some((command, rest)) if command == "probe" => probe::main(rest),
         Some((command, _)) if command == "--help" || command == "help" => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
