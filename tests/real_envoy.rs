@@ -7,15 +7,12 @@ use serde_json::{json, Value};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tests::envoy::{Envoy, Setup};
+use tests::envoy::{alone, Envoy, Setup};
 use tests::root;
 use tests::servers::{ApiServer, Notifier, Upstream};
 use tests::simulation::{modules, scenario};
-
-/// One Envoy at a time: they would measure each other.
-static ALONE: Mutex<()> = Mutex::new(());
 
 struct Rig {
     // Dropped in this order: Envoy ends before the next may start.
@@ -40,7 +37,7 @@ fn rig_with(
     endpoint_wasm: PathBuf,
     slice: Option<Value>,
 ) -> Rig {
-    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let alone = alone();
     let (canary, stable, api) = (Upstream::start(), Upstream::start(), ApiServer::start());
     let notifier = Notifier::start();
     let envoy = Envoy::start(&Setup {
@@ -51,6 +48,7 @@ fn rig_with(
         api_port: api.port,
         notifier_port: notifier.port,
         windows: json!({ "length_s": length_s, "poll_s": poll_s, "tick_s": tick_s }),
+        queue: None,
         slice,
         endpoint_wasm,
     });

@@ -7,7 +7,7 @@ use wasmtime::{Engine, Module};
 #[derive(Clone)]
 pub struct CompiledModule {
     pub(crate) engine: Engine,
-    pub(crate) module: Module,
+    pub module: Module,
 }
 
 impl CompiledModule {

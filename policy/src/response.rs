@@ -22,12 +22,7 @@ pub fn settings(result: Result<Settings, SettingsError>) -> CallResult {
 /// A request that cannot be read fails closed.
 pub fn malformed(error: &str) -> CallResult {
     let message = format!("canary-gate cannot judge this request: {error}");
-    respond(ValidationResponse {
-        accepted: false,
-        message: Some(message),
-        code: Some(BAD_REQUEST),
-        ..empty()
-    })
+    respond(ValidationResponse { message: Some(message), code: Some(BAD_REQUEST), ..refused() })
 }
 
 pub fn answer(settings: &Settings, request: &Request, decisions: &[Decision]) -> CallResult {
@@ -52,7 +47,7 @@ pub fn answer(settings: &Settings, request: &Request, decisions: &[Decision]) ->
         .min_by_key(|(_, r)| r.rule)
     else {
         let warnings = (!warnings.is_empty()).then_some(warnings);
-        return respond(ValidationResponse { accepted: true, warnings, ..empty() });
+        return respond(ValidationResponse { accepted: true, warnings, ..refused() });
     };
     if settings.mode == Mode::Clamp {
         if let Some(object) = clamped(request, decisions) {
@@ -61,14 +56,13 @@ pub fn answer(settings: &Settings, request: &Request, decisions: &[Decision]) ->
                 accepted: true,
                 mutated_object: Some(object),
                 warnings: Some(warnings),
-                ..empty()
+                ..refused()
             });
         }
     }
     warnings.push(warning(&rejection.short(first)));
     let object = format!("{} {}", request.kind_in_words(), request.full_name());
     respond(ValidationResponse {
-        accepted: false,
         message: Some(rejection.message(
             first,
             &object,
@@ -77,7 +71,7 @@ pub fn answer(settings: &Settings, request: &Request, decisions: &[Decision]) ->
         )),
         code: Some(FORBIDDEN),
         warnings: Some(warnings),
-        ..empty()
+        ..refused()
     })
 }
 
@@ -111,7 +105,8 @@ fn warning(text: &str) -> String {
     text.get(..end).unwrap_or_default().to_owned()
 }
 
-fn empty() -> ValidationResponse {
+/// A no that says nothing yet.
+fn refused() -> ValidationResponse {
     ValidationResponse {
         accepted: false,
         message: None,

@@ -7,6 +7,7 @@ use serde_json::{json, Value};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,10 +21,18 @@ pub struct Setup {
     pub api_port: u16,
     pub notifier_port: u16,
     pub windows: Value,
+    /// `queue` of the endpoint, and the port of its cluster `queue`.
+    pub queue: Option<(Value, u16)>,
     /// Another way for the probe to tell slices.
     pub slice: Option<Value>,
     /// Module of the endpoint; the probe always runs the shipped one.
     pub endpoint_wasm: PathBuf,
+}
+
+/// One Envoy at a time: they would measure each other.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub struct Envoy {
@@ -249,6 +258,15 @@ fn patch(config: &mut Value, setup: &Setup, vip: u16, management: u16, admin: u1
             &mut cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"];
         set_port(&mut endpoint["address"], port);
     }
+    if let Some((_, port)) = &setup.queue {
+        let mut cluster = config["static_resources"]["clusters"][0].clone();
+        cluster["name"] = "queue".into();
+        cluster["load_assignment"]["cluster_name"] = "queue".into();
+        let endpoint =
+            &mut cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"];
+        set_port(&mut endpoint["address"], *port);
+        config["static_resources"]["clusters"].as_array_mut().expect("clusters").push(cluster);
+    }
     plugins(config, &mut |plugin| {
         let mut inner: Value = plugin["configuration"]["value"]
             .as_str()
@@ -261,6 +279,9 @@ fn patch(config: &mut Value, setup: &Setup, vip: u16, management: u16, admin: u1
         }
         if endpoint {
             inner["workers"] = json!(setup.workers);
+            if let Some((queue, _)) = &setup.queue {
+                inner["queue"] = queue.clone();
+            }
             for t in inner["tokens"].as_array_mut().expect("tokens") {
                 t["digest"] = digest(token(t["name"].as_str().expect("a name"))).into();
             }
