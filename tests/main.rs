@@ -3,6 +3,7 @@
 mod bad_input;
 mod budgets;
 mod digests;
+mod error_classes;
 mod filter;
 mod fuzz;
 mod layout;

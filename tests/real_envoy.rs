@@ -49,6 +49,8 @@ fn rig_with(
         notifier_port: notifier.port,
         windows: json!({ "length_s": length_s, "poll_s": poll_s, "tick_s": tick_s }),
         queue: None,
+        grpc: false,
+        change: |_| {},
         slice,
         endpoint_wasm,
     });

@@ -21,6 +21,8 @@ fn envoy(queue: Option<(Value, u16)>) -> Envoy {
         notifier_port: Notifier::start().port,
         windows: json!({ "length_s": 10, "poll_s": 2, "tick_s": 1 }),
         queue,
+        grpc: false,
+        change: |_| {},
         slice: None,
         endpoint_wasm: root("dist/proxy-filter.wasm"),
     })

@@ -40,14 +40,21 @@ pub fn parse_status(bytes: &[u8]) -> Option<u16> {
     std::str::from_utf8(bytes).ok()?.parse().ok()
 }
 
-/// Whether response code details blame the upstream.
+/// How the details begin that blame the upstream: it answered, it was reset or
+/// refused, there was none to ask, or it took too long (seen in Envoy 1.40).
+const BLAME_THE_UPSTREAM: [&[u8]; 8] = [
+    b"via_upstream",
+    b"upstream_",
+    b"no_healthy_upstream",
+    b"response_timeout",
+    b"stream_idle_timeout",
+    b"max_duration_timeout",
+    b"duration_timeout",
+    b"response_payload_too_large",
+];
+
 fn made_by_upstream(details: &[u8]) -> bool {
-    details.is_empty()
-        || details.starts_with(b"via_upstream")
-        || details.starts_with(b"upstream_")
-        || details.starts_with(b"no_healthy_upstream")
-        || details.starts_with(b"duration_timeout")
-        || details.starts_with(b"response_payload_too_large")
+    details.is_empty() || BLAME_THE_UPSTREAM.iter().any(|start| details.starts_with(start))
 }
 
 #[cfg(test)]
@@ -61,7 +68,11 @@ mod tests {
     #[case(Some(499), "", Sample::Success)]
     #[case(Some(500), "via_upstream", Sample::Error)]
     #[case(Some(503), "upstream_reset_before_response_started{connection_failure}", Sample::Error)]
-    #[case(Some(504), "upstream_response_timeout", Sample::Error)]
+    #[case(Some(504), "response_timeout", Sample::Error)]
+    #[case(Some(504), "upstream_per_try_timeout", Sample::Error)]
+    #[case(Some(504), "stream_idle_timeout", Sample::Error)]
+    #[case(Some(504), "max_duration_timeout", Sample::Error)]
+    #[case(Some(503), "cluster_not_found", Sample::LocalError)]
     #[case(Some(503), "no_healthy_upstream", Sample::Error)]
     #[case(Some(503), "wasm_fail_stream", Sample::LocalError)]
     #[case(Some(503), "direct_response", Sample::LocalError)]

@@ -23,6 +23,10 @@ pub struct Setup {
     pub windows: Value,
     /// `queue` of the endpoint, and the port of its cluster `queue`.
     pub queue: Option<(Value, u16)>,
+    /// Whether the probes look at grpc-status.
+    pub grpc: bool,
+    /// What else is changed, in the whole configuration.
+    pub change: fn(&mut Value),
     /// Another way for the probe to tell slices.
     pub slice: Option<Value>,
     /// Module of the endpoint; the probe always runs the shipped one.
@@ -81,6 +85,7 @@ impl Envoy {
         let mut config: Value = serde_yaml_ng::from_str(&text).expect("YAML");
         // Anchors of YAML are resolved by now; the merge keys of it are not used.
         patch(&mut config, setup, vip, management, admin);
+        (setup.change)(&mut config);
         let dir = root("target/envoy");
         fs::create_dir_all(&dir).expect("a directory");
         let file = dir.join(format!("{}-{vip}.json", setup.configuration));
@@ -276,6 +281,9 @@ fn patch(config: &mut Value, setup: &Setup, vip: u16, management: u16, admin: u1
         let endpoint = inner["role"] == "endpoint";
         if let Some(slice) = setup.slice.as_ref().filter(|_| !endpoint) {
             inner["slice"] = slice.clone();
+        }
+        if setup.grpc && !endpoint {
+            inner["slice"]["grpc"] = true.into();
         }
         if endpoint {
             inner["workers"] = json!(setup.workers);

@@ -6,6 +6,7 @@
 use harness::cluster::Cluster;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -79,16 +80,33 @@ fn connection(
             chunked = size > 0;
         }
         let (status, body) = answer(Request { method, path, content_type, body });
-        write!(
-            writer,
-            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        )?;
+        match status {
+            // Gone without a word.
+            RESET => return Ok(()),
+            101 => {
+                writer.write_all(
+                    b"HTTP/1.1 101 X\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n",
+                )?;
+                thread::sleep(Duration::from_millis(300));
+                return Ok(());
+            }
+            _ => {}
+        }
+        let (status, grpc) = match status {
+            GRPC_FAILED => (200, "content-type: application/grpc\r\ngrpc-status: 13\r\n"),
+            status => (status, "content-type: application/json\r\n"),
+        };
+        write!(writer, "HTTP/1.1 {status} X\r\n{grpc}content-length: {}\r\n\r\n", body.len())?;
         writer.write_all(&body)?;
     }
 }
 
-/// An upstream that answers as the path asks: `/STATUS/MS`.
+/// Statuses of no server: the connection ends; a 200 whose grpc-status is 13.
+const RESET: u16 = 1;
+const GRPC_FAILED: u16 = 2;
+
+/// An upstream that answers as the path asks: `/STATUS/MS`, or `/reset`,
+/// `/grpc13`, and `/flaky`, which fails every first time.
 pub struct Upstream {
     pub port: u16,
     /// How long each answer really took here, milliseconds.
@@ -99,10 +117,16 @@ impl Upstream {
     pub fn start() -> Self {
         let took_ms = Arc::new(Mutex::new(Vec::new()));
         let took = Arc::clone(&took_ms);
+        let flaky = AtomicU32::new(0);
         let port = serve(move |request| {
             let begun = Instant::now();
             let mut parts = request.path.trim_matches('/').split('/');
-            let status: u16 = parts.next().and_then(|s| s.parse().ok()).unwrap_or(200);
+            let status: u16 = match parts.next() {
+                Some("reset") => RESET,
+                Some("grpc13") => GRPC_FAILED,
+                Some("flaky") if flaky.fetch_add(1, Ordering::Relaxed) % 2 == 0 => 503,
+                status => status.and_then(|s| s.parse().ok()).unwrap_or(200),
+            };
             let ms: u64 = parts.next().and_then(|s| s.parse().ok()).unwrap_or(0);
             thread::sleep(Duration::from_millis(ms));
             let mut took = took.lock().unwrap_or_else(PoisonError::into_inner);
