@@ -20,8 +20,9 @@ redis_list=${CANARY_GATE_REDIS_LIST:-}
 # A JSON string of standard input, control characters dropped.
 quoted() { tr -d '\000-\037' | sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$/"/'; }
 
-# Space in use of what is in use or free: the share that runs out.
-used=$(df -P -k "$volume" | awk 'NR == 2 && $3 + $4 > 0 { printf "%.1f", 100 * $3 / ($3 + $4) }')
+# What is not free: volumes of an APFS container share its space, and `used`
+# counts those of one volume alone.
+used=$(df -P -k "$volume" | awk 'NR == 2 && $2 > 0 { printf "%.1f", 100 * ($2 - $4) / $2 }')
 [ -n "$used" ] || fail "df says nothing of $volume: is CANARY_GATE_VOLUME mounted?"
 
 failures=$(sh -c "$CANARY_GATE_DOCTOR" 2>/dev/null) && doctor_ok=true || doctor_ok=false
@@ -36,9 +37,9 @@ fi
 if [ -n "${CANARY_GATE_DISK_TIER:-}" ]; then
     facts="$facts,\"disk_tier\":$(printf '%s' "$CANARY_GATE_DISK_TIER" | quoted)"
 fi
-if [ -n "$skill_hash_file" ] && [ -r "$skill_hash_file" ]; then
-    facts="$facts,\"skill_hash\":$(head -n 1 "$skill_hash_file" | cut -d ' ' -f 1 | quoted)"
-fi
+hash=
+[ -z "$skill_hash_file" ] || hash=$(head -n 1 "$skill_hash_file" 2>/dev/null | cut -d ' ' -f 1)
+[ -z "$hash" ] || facts="$facts,\"skill_hash\":$(printf '%s' "$hash" | quoted)"
 if [ -n "$redis_list" ]; then
     depth=$(redis-cli -h "${CANARY_GATE_REDIS_HOST:-127.0.0.1}" -p "${CANARY_GATE_REDIS_PORT:-6379}" \
         --raw LLEN "$redis_list" 2>/dev/null)

@@ -13,13 +13,13 @@ use crate::signals::disk::DiskLevel;
 use crate::slice::Slice;
 use crate::target::Target;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Which ScaledObjects are still to be looked at, and what they were.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caps {
     #[serde(default)]
-    due: BTreeSet<String>,
+    due: Vec<String>,
     /// `maxReplicaCount` before the first lowering, by ScaledObject.
     #[serde(default)]
     pub originals: BTreeMap<String, u32>,
@@ -28,7 +28,10 @@ pub struct Caps {
 impl Caps {
     /// An edge: every target is looked at once more.
     pub fn look_again(&mut self, targets: &[Target]) {
-        self.due.extend(targets.iter().filter_map(|t| t.scaled_object.clone()));
+        let named = targets.iter().filter_map(|t| t.scaled_object.as_ref());
+        for name in named.filter(|name| !self.due.contains(*name)).cloned().collect::<Vec<_>>() {
+            self.due.push(name);
+        }
     }
 
     /// The ScaledObject to look at next.
@@ -37,7 +40,15 @@ impl Caps {
     }
 
     pub fn done(&mut self, scaled_object: &str) {
-        self.due.remove(scaled_object);
+        self.due.retain(|name| name != scaled_object);
+    }
+
+    /// One that could not be lowered makes way for the others.
+    pub fn postpone(&mut self, scaled_object: &str) {
+        if let Some(at) = self.due.iter().position(|name| name == scaled_object) {
+            let name = self.due.remove(at);
+            self.due.push(name);
+        }
     }
 
     /// Remembers what was there before the first lowering.
@@ -140,6 +151,18 @@ mod tests {
         #[case] expected: Option<u32>,
     ) {
         assert_eq!(lowered(max, min, limit), expected);
+    }
+
+    #[test]
+    fn one_that_is_refused_keeps_no_other_waiting() {
+        let mut caps = Caps::default();
+        caps.look_again(&[target("stable"), target("canary")]);
+        caps.look_again(&[target("stable")]);
+        assert_eq!(caps.next(), Some("stable"));
+        caps.postpone("stable");
+        assert_eq!(caps.next(), Some("canary"));
+        caps.done("canary");
+        assert_eq!(caps.next(), Some("stable"));
     }
 
     #[test]

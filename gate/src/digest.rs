@@ -130,8 +130,9 @@ pub struct Outbox {
     /// Attempts at the first one that waits.
     #[serde(default)]
     attempts: u32,
+    /// From when until when the next attempt waits.
     #[serde(default)]
-    not_before: Option<Timestamp>,
+    waits: Option<(Timestamp, Timestamp)>,
 }
 
 impl Outbox {
@@ -163,56 +164,70 @@ impl Outbox {
             ..header
         };
         self.entries.push_back(Entry { digest, done: !has_notifier });
-        while self.entries.len() > KEPT {
-            // The oldest that is done goes first; an unsent one only where none is.
-            let at = self.entries.iter().position(|e| e.done).unwrap_or(0);
-            if self.entries.remove(at).is_some_and(|e| !e.done) {
-                self.dropped += 1;
-                self.attempts = 0;
-                self.not_before = None;
-            }
-        }
+        self.bound();
     }
 
     /// The digest to send at `now`: the oldest that waits.
     pub fn next(&self, now: Timestamp) -> Option<&Digest> {
-        // A time far ahead is from before a clock jump.
-        let waits = self.not_before.is_some_and(|at| now < at && at.since(now) < 3600);
+        // Before it began to wait is after the clock was set back.
+        let waits = self.waits.is_some_and(|(from, until)| (from..until).contains(&now));
         self.entries.iter().find(|e| !e.done).filter(|_| !waits).map(|e| &e.digest)
     }
 
-    pub fn delivered(&mut self, number: u64) {
-        if let Some(entry) = self.entries.iter_mut().find(|e| e.digest.number == number && !e.done)
-        {
+    pub fn delivered(&mut self, id: &str) {
+        if let Some(entry) = self.entries.iter_mut().find(|e| e.digest.id == id && !e.done) {
             entry.done = true;
             self.sent += 1;
             self.attempts = 0;
-            self.not_before = None;
+            self.waits = None;
         }
     }
 
     /// An attempt failed. `backoff_ms` gives the delay after the n-th attempt
-    /// in a row; after the last of them it is a polling window.
+    /// in a row; after the last of them it is a polling window, and another
+    /// digest goes first: one that is never taken keeps none waiting.
     pub fn failed(
         &mut self,
-        number: u64,
+        id: &str,
         now: Timestamp,
         poll_s: u64,
         backoff_ms: impl Fn(u32) -> u64,
     ) {
-        if self.entries.iter().all(|e| e.digest.number != number || e.done) {
+        let Some(at) = self.entries.iter().position(|e| e.digest.id == id && !e.done) else {
             return;
-        }
+        };
         self.attempts += 1;
         let delay_ms = if self.attempts >= ATTEMPTS {
             self.attempts = 0;
+            if let Some(entry) = self.entries.remove(at) {
+                self.entries.push_back(entry);
+            }
             poll_s.saturating_mul(1000)
         } else {
             backoff_ms(self.attempts)
         };
-        self.not_before = Some(Timestamp::from_millis(
-            now.millis().saturating_add(i64::try_from(delay_ms).unwrap_or(i64::MAX)),
-        ));
+        let until = now.millis().saturating_add(i64::try_from(delay_ms).unwrap_or(i64::MAX));
+        self.waits = Some((now, Timestamp::from_millis(until)));
+    }
+
+    /// Takes over from another process' outbox what it had not sent; no number
+    /// is given twice.
+    pub fn take_over(&mut self, other: Outbox) {
+        self.number = self.number.max(other.number);
+        self.entries.extend(other.entries.into_iter().filter(|e| !e.done));
+        self.bound();
+    }
+
+    /// The oldest that is done goes first; an unsent one only where none is.
+    fn bound(&mut self) {
+        while self.entries.len() > KEPT {
+            let at = self.entries.iter().position(|e| e.done).unwrap_or(0);
+            if self.entries.remove(at).is_some_and(|e| !e.done) {
+                self.dropped += 1;
+                self.attempts = 0;
+                self.waits = None;
+            }
+        }
     }
 
     /// Digests that wait to be sent.
@@ -277,9 +292,9 @@ mod tests {
         outbox.close(header(), true);
         let digest = outbox.next(NOW).unwrap();
         assert_eq!((digest.id.as_str(), digest.events.len()), ("gw/1/1", 2));
-        outbox.delivered(1);
+        outbox.delivered("gw/1/1");
         assert_eq!((outbox.next(NOW), outbox.sent), (None, 1));
-        outbox.delivered(1);
+        outbox.delivered("gw/1/1");
         assert_eq!(outbox.sent, 1, "an answer that comes twice counts once");
     }
 
@@ -289,7 +304,7 @@ mod tests {
         let mut now = NOW;
         for (attempt, delay_s) in [(1, 1), (2, 2), (3, 60), (1, 1)] {
             assert!(outbox.next(now).is_some(), "attempt {attempt}");
-            outbox.failed(1, now, 60, |n| u64::from(n) * 1000);
+            outbox.failed("gw/1/1", now, 60, |n| u64::from(n) * 1000);
             assert_eq!(outbox.next(now.plus_secs(delay_s - 1)), None);
             now = now.plus_secs(delay_s);
         }
@@ -299,13 +314,40 @@ mod tests {
     #[test]
     fn sent_ones_make_room_first_and_unsent_ones_are_counted() {
         let mut outbox = closed(KEPT);
-        outbox.delivered(3);
+        outbox.delivered("gw/1/3");
         outbox.note(event("more"));
         outbox.close(header(), true);
         assert_eq!((outbox.dropped, outbox.waiting()), (0, KEPT));
         outbox.note(event("still more"));
         outbox.close(header(), true);
         assert_eq!((outbox.dropped, outbox.next(NOW).unwrap().number), (1, 2));
+    }
+
+    #[test]
+    fn one_that_is_never_taken_keeps_no_other_waiting() {
+        let mut outbox = closed(2);
+        let mut now = NOW;
+        for _ in 0..3 {
+            outbox.failed("gw/1/1", now, 60, |_| 1000);
+            now = now.plus_secs(60);
+        }
+        assert_eq!(outbox.next(now).unwrap().number, 2);
+        // And none waits for an hour that a clock was set back by.
+        outbox.failed("gw/1/2", now, 60, |_| 1000);
+        assert!(outbox.next(Timestamp::from_secs(0)).is_some());
+    }
+
+    #[test]
+    fn two_processes_give_no_number_twice_and_lose_nothing() {
+        let mut old = closed(3);
+        old.delivered("gw/1/1");
+        let mut new = Outbox::default();
+        new.note(event("new"));
+        new.close(Digest { id: "gw/2".to_owned(), ..header() }, true);
+        old.take_over(new);
+        assert_eq!((old.number, old.waiting()), (3, 3));
+        old.delivered("gw/2/1");
+        assert_eq!(old.waiting(), 2, "those of the other process wait still");
     }
 
     #[test]
@@ -339,13 +381,13 @@ mod tests {
                         outbox.close(header(), true);
                     }
                     2 => {
-                        if let Some(n) = outbox.next(now).map(|d| d.number) {
-                            outbox.delivered(n);
+                        if let Some(id) = outbox.next(now).map(|d| d.id.clone()) {
+                            outbox.delivered(&id);
                         }
                     }
                     _ => {
-                        if let Some(n) = outbox.next(now).map(|d| d.number) {
-                            outbox.failed(n, now, 60, |_| 1000);
+                        if let Some(id) = outbox.next(now).map(|d| d.id.clone()) {
+                            outbox.failed(&id, now, 60, |_| 1000);
                         }
                         now = now.plus_secs(30);
                     }

@@ -201,6 +201,10 @@ impl Judge {
         judge.epoch = now.secs().max(judge.epoch.saturating_add(1));
         judge.last_poll = None;
         judge.hold.recover();
+        if !judge.hold.frozen() {
+            // As old as the last process: it is read anew before it holds anything.
+            judge.hold_replicas = None;
+        }
         Ok(judge)
     }
 
@@ -465,9 +469,12 @@ impl Judge {
     /// slice must run, while a canary is active.
     fn drifted_hash(&self, config: &Config, now: Timestamp) -> Option<(&SeenHash, &str)> {
         let oldest_s = i64::try_from(2 * config.periods.poll_s).unwrap_or(i64::MAX);
+        // A worker writes what it saw up to a tick later.
+        let begun = self.canary.begun_at?.plus_secs(2 * config.periods.tick_s);
         self.seen_hashes.iter().find_map(|seen| {
             let expected = self.canary.hash_of(seen.slice)?;
-            let lately = now.since(Timestamp::from_millis(seen.at_ms)) <= oldest_s;
+            let at = Timestamp::from_millis(seen.at_ms);
+            let lately = at >= begun && (-MAX_FUTURE_S..=oldest_s).contains(&now.since(at));
             (lately && seen.hash != expected).then_some((seen, expected))
         })
     }

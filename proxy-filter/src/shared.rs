@@ -277,6 +277,9 @@ pub struct State {
     /// Number of the last digest that the API server keeps a copy of.
     #[serde(default)]
     pub published_digests: u64,
+    /// What was there before caps were lowered, as the API server keeps it.
+    #[serde(default)]
+    pub published_originals: BTreeMap<String, u32>,
     /// What became of the last commands: the conflict, or none.
     #[serde(default)]
     pub outcomes: Vec<(u64, Option<String>)>,
@@ -298,6 +301,7 @@ impl State {
             applied: 0,
             published: 0,
             published_digests: 0,
+            published_originals: BTreeMap::new(),
             outcomes: Vec::new(),
             last_verdict: None,
             resource_version: None,
@@ -309,7 +313,12 @@ impl State {
     /// What was applied and not published is applied anew, conflicts excepted.
     pub fn adopt(&mut self, judge: Judge, now: Timestamp) {
         let facts = self.judge.facts.take();
+        let outbox = std::mem::take(&mut self.judge.outbox);
         self.judge = judge;
+        if self.recovered {
+            // Told by this process while another one still spoke.
+            self.judge.outbox.take_over(outbox);
+        }
         if let Some(facts) = facts {
             self.judge.put_facts(facts, now);
         }

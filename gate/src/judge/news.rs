@@ -51,6 +51,15 @@ impl Judge {
             drains: self.disk(config).0 == DiskLevel::Red,
         };
         self.standing = after;
+        // Also when the answer to a lowering comes after the end.
+        if !(after.active || after.aborted || after.drains) {
+            for (scaled_object, original) in self.caps.end() {
+                let text = format!(
+                    "maxReplicaCount was {original} before it was lowered; nothing here raises it"
+                );
+                self.outbox.note(Event::new(Kind::CapToRestore, now, scaled_object, text));
+            }
+        }
         if before == after {
             return;
         }
@@ -89,14 +98,6 @@ impl Judge {
             || begins(before.drains, after.drains);
         if lowers && config.lowers_caps {
             self.caps.look_again(&config.targets);
-        }
-        if !(after.active || after.aborted || after.drains) {
-            for (scaled_object, original) in self.caps.end() {
-                let text = format!(
-                    "maxReplicaCount was {original} before it was lowered; nothing here raises it"
-                );
-                self.outbox.note(Event::new(Kind::CapToRestore, now, scaled_object, text));
-            }
         }
     }
 

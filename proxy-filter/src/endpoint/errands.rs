@@ -19,7 +19,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// What a call in flight is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Sent {
-    Digest { number: u64 },
+    Digest { id: String },
     Queue,
     Replicas,
     CapRead { scaled_object: String },
@@ -57,7 +57,7 @@ pub struct Errands {
 
 impl Errands {
     /// Sends what is due. `published` says that the API server has the verdict
-    /// as it is: maxima are lowered after that.
+    /// and the caps' originals as they are: maxima are lowered after that.
     pub fn run(&mut self, config: &Config, state: &State, published: bool, now: Timestamp) {
         self.pull_queue(config, now);
         // Before it was read what was told there is not known; after a newer
@@ -81,7 +81,7 @@ impl Errands {
             return;
         };
         let Some(digest) = state.judge.outbox.next(now) else { return };
-        let sent = Sent::Digest { number: digest.number };
+        let sent = Sent::Digest { id: digest.id.clone() };
         match notifier::post(notifier, digest) {
             Ok(call) => self.send(&notifier.cluster, &notifier.cluster, &call, sent, config, now),
             Err(e) => self.failed(&sent, &e, config, now),
@@ -148,8 +148,8 @@ impl Errands {
         };
         let (_, sent) = self.inflight.remove(at);
         match &sent {
-            Sent::Digest { number } if notifier::is_delivered(reply) => {
-                shared::update_state(|s| s.judge.outbox.delivered(*number));
+            Sent::Digest { id } if notifier::is_delivered(reply) => {
+                shared::update_state(|s| s.judge.outbox.delivered(id));
             }
             Sent::Digest { .. } => self.failed(&sent, &outbound::describe(reply), config, now),
             Sent::Queue => match queue::read(&config.queue, reply) {
@@ -204,7 +204,14 @@ impl Errands {
             let to = gate::cap::lowered(n.max, n.min, limit)?;
             Some((n, to))
         });
+        let is_remembered =
+            || shared::state().is_some_and(|s| s.judge.caps.originals.contains_key(name));
         match (lower, &config.publish) {
+            // What is there now is written down, and published, before it is
+            // lowered: an answer that is lost must not lose the number.
+            (Some((numbers, _)), _) if !is_remembered() => {
+                shared::update_state(|s| s.judge.caps.remember(name, numbers.max));
+            }
             (Some((numbers, to)), Some(publish)) => {
                 let call = scaled_object::lower(&config.lane, name, &numbers.resource_version, to);
                 let sent = Sent::CapWrite { scaled_object: name.to_owned(), from: numbers.max, to };
@@ -220,10 +227,10 @@ impl Errands {
     fn failed(&mut self, sent: &Sent, why: &str, config: &Config, now: Timestamp) {
         let seed = now.millis().unsigned_abs();
         let what = match sent {
-            Sent::Digest { number } => {
+            Sent::Digest { id } => {
                 shared::update_state(|s| {
                     let backoff = |attempts| crate::retry::delay_ms(attempts, seed);
-                    s.judge.outbox.failed(*number, now, config.windows.poll_s, backoff);
+                    s.judge.outbox.failed(id, now, config.windows.poll_s, backoff);
                 });
                 "the digest is not sent"
             }
@@ -236,9 +243,12 @@ impl Errands {
                 shared::update_state(|s| s.publish_failures += 1);
                 "the worker's replicas cannot be read"
             }
-            Sent::CapRead { .. } | Sent::CapWrite { .. } => {
+            Sent::CapRead { scaled_object } | Sent::CapWrite { scaled_object, .. } => {
                 self.cap.failed(now, seed);
-                shared::update_state(|s| s.publish_failures += 1);
+                shared::update_state(|s| {
+                    s.publish_failures += 1;
+                    s.judge.caps.postpone(scaled_object);
+                });
                 "maxReplicaCount is not lowered"
             }
         };

@@ -13,6 +13,7 @@ use gate::document::{Merged, Observer};
 use gate::judge::Judge;
 use gate::time::Timestamp;
 use gate::verdict::Verdict;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Nothing is published while the wall clock reads earlier than this module is old.
@@ -36,9 +37,12 @@ pub struct Holder {
     looked_at: Pace,
 }
 
+/// `maxReplicaCount` before it was lowered, by ScaledObject.
+type Originals = BTreeMap<String, u32>;
+
 enum Sent {
     Get,
-    Publish { number: u64, digests: u64, verdict: Box<Verdict> },
+    Publish { number: u64, digests: u64, originals: Originals, verdict: Box<Verdict> },
 }
 
 impl Holder {
@@ -102,6 +106,7 @@ impl Holder {
         }
         self.stats.record(&merged);
         let is_published = state.published >= state.applied
+            && state.published_originals == state.judge.caps.originals
             && state.last_verdict.as_ref().is_some_and(|last| !verdict.differs(last));
         self.errands.run(config, &state, is_published, now);
         self.publish(config, &state, &merged, verdict, now);
@@ -129,6 +134,7 @@ impl Holder {
             retry::spread(RENEW_S, RENEW_SPREAD_PCT, state.judge.epoch ^ (now.secs() / RENEW_S));
         let due = state.published < state.applied
             || state.published_digests != state.judge.outbox.number
+            || state.published_originals != state.judge.caps.originals
             || state.last_verdict.as_ref().is_none_or(|last| {
                 verdict.differs(last)
                     || now.since(last.observed_at) >= i64::try_from(renew_s).unwrap_or(i64::MAX)
@@ -147,6 +153,7 @@ impl Holder {
                 let sent = Sent::Publish {
                     number: state.applied,
                     digests: state.judge.outbox.number,
+                    originals: state.judge.caps.originals.clone(),
                     verdict: Box::new(verdict),
                 };
                 self.send(config, call, sent, now);
@@ -178,8 +185,8 @@ impl Holder {
         };
         match sent {
             Sent::Get => self.got(config_map::read(reply, now), now),
-            Sent::Publish { number, digests, verdict } => {
-                let up_to = (number, digests);
+            Sent::Publish { number, digests, originals, verdict } => {
+                let up_to = (number, digests, originals);
                 self.published(config_map::published(reply), up_to, &verdict, config, now);
             }
         }
@@ -236,7 +243,7 @@ impl Holder {
     fn published(
         &mut self,
         outcome: Published,
-        (number, digests): (u64, u64),
+        (number, digests, originals): (u64, u64, Originals),
         verdict: &Verdict,
         config: &Config,
         now: Timestamp,
@@ -247,6 +254,7 @@ impl Holder {
                 shared::update_state(|state| {
                     state.published = state.published.max(number);
                     state.published_digests = digests;
+                    state.published_originals.clone_from(&originals);
                     state.last_verdict = Some(verdict.clone());
                     state.resource_version.clone_from(&resource_version);
                 });

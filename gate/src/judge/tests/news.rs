@@ -9,7 +9,7 @@ impl Bench {
     /// Takes the next digest, as a notifier would.
     fn digest(&mut self) -> Option<Digest> {
         let digest = self.judge.outbox.next(self.now()).cloned()?;
-        self.judge.outbox.delivered(digest.number);
+        self.judge.outbox.delivered(&digest.id);
         Some(digest)
     }
 
@@ -125,6 +125,33 @@ fn where_gitops_owns_the_maximum_nothing_is_lowered() {
 }
 
 #[test]
+fn a_number_of_before_the_restart_holds_only_where_it_was_held() {
+    let mut bench = Bench::idle();
+    bench.judge.put_replicas(2);
+    let recovered = |bench: &Bench| {
+        let mut judge = Judge::recover(&bench.judge.to_json().unwrap(), bench.now()).unwrap();
+        judge.hold.freeze(Cause::Signal(Signal::FactsAge), bench.now());
+        judge.put_replicas(10);
+        judge.hold_replicas
+    };
+    assert_eq!(recovered(&bench), Some(10));
+    bench.judge.hold.freeze(Cause::Signal(Signal::Doctor), bench.now());
+    assert_eq!(recovered(&bench), Some(2));
+}
+
+#[test]
+fn an_answer_to_a_lowering_that_comes_after_the_end_is_told() {
+    let mut bench = Bench::idle();
+    bench.command(Command::new(Action::Begin)).unwrap();
+    bench.command(Command::new(Action::End)).unwrap();
+    bench.judge.cap_lowered("w", Some(20), 7, bench.now());
+    bench.minutes(1, (0, 0));
+    assert_eq!(bench.document().scaling.original_max_replicas, None);
+    let told: Vec<_> = std::iter::from_fn(|| bench.digest()).flat_map(|d| d.events).collect();
+    assert!(told.iter().any(|e| e.kind == Kind::CapToRestore), "{told:?}");
+}
+
+#[test]
 fn the_hold_only_falls_while_frozen() {
     let mut bench = Bench::idle();
     let held = |bench: &Bench| bench.document().scaling.hold_replicas;
@@ -171,7 +198,11 @@ fn hashes_in_answers(#[case] slice: Slice, #[case] hash: &str, #[case] drifts: b
         stable_skill_hash: Some("9a70".into()),
         ..Command::new(Action::Begin)
     };
+    // What came before `begin` was from what the pack replaced.
+    see(&mut bench);
     bench.command(begin).unwrap();
+    bench.minutes(1, (60, 0));
+    assert!(!bench.document().degraded, "seen before begin");
     see(&mut bench);
     bench.minutes(1, (60, 0));
     assert_eq!(bench.document().degraded, drifts);
