@@ -6,12 +6,12 @@
 //! a field of [`Judge`], and the whole is written to the gateway's ConfigMap.
 
 use crate::canary::{Action, Canary, Circumstances, Command, Conflict};
-use crate::cap::{self, Caps};
+use crate::cap::Caps;
 use crate::digest::Outbox;
 use crate::document::{rounded, Status};
 use crate::facts::{DiskTier, Facts};
 use crate::hold::{Cause, Hold};
-use crate::scaling::{self, LaneSize};
+use crate::scaling::LaneSize;
 use crate::signals::disk::DiskLevel;
 use crate::signals::{
     canary_5xx_rate, canary_p99, disk, doctor, facts_age, node_degraded, queue_depth, skill_hash,
@@ -19,12 +19,13 @@ use crate::signals::{
 };
 use crate::snapshot::SeenHash;
 use crate::target::Target;
-use crate::threshold::{Thresholds, ABORT_POLLS, KEPT_BUCKETS, MAX_FUTURE_S};
+use crate::threshold::{Thresholds, ABORT_POLLS, KEPT_BUCKETS};
 use crate::time::Timestamp;
 use crate::window::{Periods, Window};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+mod inputs;
 mod news;
 mod report;
 
@@ -48,13 +49,6 @@ pub struct Config {
     pub pulls_queue: bool,
     /// Digests are sent somewhere.
     pub has_notifier: bool,
-}
-
-/// Pending jobs, as pulled from the queue itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct PulledQueue {
-    depth: u64,
-    at: Timestamp,
 }
 
 /// A canary signal between polls.
@@ -142,7 +136,7 @@ pub struct Judge {
     #[serde(default)]
     failing_polls: u32,
     #[serde(default)]
-    queue: Option<PulledQueue>,
+    queue: Option<inputs::PulledQueue>,
     /// Replicas to hold, as the API server said.
     #[serde(default)]
     hold_replicas: Option<u32>,
@@ -225,33 +219,6 @@ impl Judge {
         if self.facts.as_ref().is_none_or(|f| f.yields_to(&facts, now)) {
             self.facts = Some(facts);
         }
-    }
-
-    /// What was pulled from the queue.
-    pub fn put_queue_depth(&mut self, depth: u64, now: Timestamp) {
-        self.queue = Some(PulledQueue { depth, at: now });
-    }
-
-    /// Replicas of the worker workload, as the API server says.
-    pub fn put_replicas(&mut self, replicas: u32) {
-        self.hold_replicas =
-            Some(scaling::hold_replicas(self.hold_replicas, replicas, self.hold.frozen()));
-    }
-
-    /// Skill hashes that the workers saw in answers.
-    pub fn put_seen_hashes(&mut self, seen: Vec<SeenHash>) {
-        self.seen_hashes = seen;
-    }
-
-    /// What a target's ScaledObject may declare now; `None` where nothing limits it.
-    pub fn cap_of(&self, scaled_object: &str, config: &Config) -> Option<u32> {
-        let is_named = |t: &&Target| t.scaled_object.as_deref() == Some(scaled_object);
-        let (disk, _) = self.disk(config);
-        config
-            .targets
-            .iter()
-            .find(is_named)
-            .and_then(|target| cap::limit(config.size, target, &config.targets, &self.canary, disk))
     }
 
     /// Applies an operator's command.
@@ -416,15 +383,6 @@ impl Judge {
         self.facts.as_ref().filter(|f| f.is_fresh(now, config.thresholds.facts_max_age_s))
     }
 
-    fn queue_depth(&self, config: &Config, now: Timestamp) -> Option<u64> {
-        if !config.pulls_queue {
-            return self.fresh_facts(config, now).and_then(|f| f.queue_depth);
-        }
-        let oldest = i64::try_from(config.thresholds.facts_max_age_s).unwrap_or(i64::MAX);
-        let is_fresh = |q: &PulledQueue| (-MAX_FUTURE_S..=oldest).contains(&now.since(q.at));
-        self.queue.filter(is_fresh).map(|q| q.depth)
-    }
-
     fn node_readings(&self, config: &Config, now: Timestamp) -> Vec<(Signal, Reading)> {
         let limits = &config.thresholds;
         let facts = self.fresh_facts(config, now);
@@ -463,20 +421,6 @@ impl Judge {
         readings.push(of_facts(Signal::Doctor, &doctor::evaluate));
         readings.push((Signal::FactsAge, facts_age::evaluate(self.facts.as_ref(), limits, now)));
         readings
-    }
-
-    /// An answer of the last two polls that carried another skill hash than its
-    /// slice must run, while a canary is active.
-    fn drifted_hash(&self, config: &Config, now: Timestamp) -> Option<(&SeenHash, &str)> {
-        let oldest_s = i64::try_from(2 * config.periods.poll_s).unwrap_or(i64::MAX);
-        // A worker writes what it saw up to a tick later.
-        let begun = self.canary.begun_at?.plus_secs(2 * config.periods.tick_s);
-        self.seen_hashes.iter().find_map(|seen| {
-            let expected = self.canary.hash_of(seen.slice)?;
-            let at = Timestamp::from_millis(seen.at_ms);
-            let lately = at >= begun && (-MAX_FUTURE_S..=oldest_s).contains(&now.since(at));
-            (lately && seen.hash != expected).then_some((seen, expected))
-        })
     }
 
     /// Every signal that is judged now, in the order of [`Signal::ALL`].

@@ -124,7 +124,7 @@ impl Upstream {
             let status: u16 = match parts.next() {
                 Some("reset") => RESET,
                 Some("grpc13") => GRPC_FAILED,
-                Some("flaky") if flaky.fetch_add(1, Ordering::Relaxed) % 2 == 0 => 503,
+                Some("flaky") if flaky.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) => 503,
                 status => status.and_then(|s| s.parse().ok()).unwrap_or(200),
             };
             let ms: u64 = parts.next().and_then(|s| s.parse().ok()).unwrap_or(0);

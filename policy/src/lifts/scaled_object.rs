@@ -5,6 +5,7 @@
 use super::{annotation, bypass, faster, of_numbers, unbounded, Lift, LiftKind, Names};
 use crate::objects::hpa;
 use crate::objects::scaled_object::{ScaledObject, HPA_OWNERSHIP, TRANSFER_OWNERSHIP};
+use gate::ceiling::PAUSED;
 use gate::target::Target;
 
 const NAMES: Names = Names {
@@ -54,12 +55,17 @@ pub fn update(old: ScaledObject, new: ScaledObject) -> Vec<Lift> {
             "changed: KEDA makes a new HPA, which knows nothing of the last recommendations",
         ));
     }
-    // A paused target scales on nothing; what the pause held comes back as a
-    // release, which is judged then (Flagger's typed client drops fields that
-    // it does not know when it pauses).
-    let replicas = new.replicas();
-    if replicas.paused || replicas.paused_replicas.is_some() {
+    // A paused target scales on nothing (Flagger's typed client drops fields
+    // that it does not know when it pauses), so while frozen it stays paused:
+    // what was changed meanwhile may drive it faster.
+    let paused = |so: ScaledObject| {
+        let replicas = so.replicas();
+        replicas.paused || replicas.paused_replicas.is_some()
+    };
+    if paused(new) {
         lifts.retain(|lift| lift.kind != LiftKind::Faster);
+    } else if paused(old) {
+        lifts.push(faster(&annotation(PAUSED), "goes away"));
     }
     lifts
 }

@@ -7,7 +7,7 @@ use super::Fault;
 use crate::objects::scaled_object::ScaledObject;
 use crate::settings::Lane;
 use gate::rule::Rule;
-use gate::target::Target;
+use gate::target::{Target, TargetKind};
 
 const FIELD: &str = "spec.scaleTargetRef";
 
@@ -30,8 +30,11 @@ pub fn find(
         ));
     }
     // The ReplicaSet of a target's Deployment or Rollout, which scales it back.
-    let is_of =
-        |t: &Target| target.name.strip_prefix(&t.name).is_some_and(|rest| rest.starts_with('-'));
+    let is_of = |t: &Target| {
+        let hash = target.name.strip_prefix(&t.name).and_then(|rest| rest.strip_prefix('-'));
+        matches!(t.kind, TargetKind::Deployment | TargetKind::Rollout)
+            && hash.is_some_and(|hash| !hash.contains('-'))
+    };
     if target.kind == "ReplicaSet" && lane.targets.iter().any(is_of) {
         return Some(Fault::always(
             Rule::ScaleTarget,
@@ -76,6 +79,7 @@ mod tests {
     #[case::wrong_as_before("openclaw-worker", json!({"name": "web"}), json!({"name": "web"}), false)]
     #[case::put_right("openclaw-worker", json!({"name": "web"}), json!({"name": "openclaw-worker"}), false)]
     #[case::replica_set("x", json!(null), json!({"kind": "ReplicaSet", "name": "openclaw-worker-7d9c"}), true)]
+    #[case::replica_set_of_one_named_alike("x", json!(null), json!({"kind": "ReplicaSet", "name": "openclaw-worker-web-7d9c"}), false)]
     #[case::replica_set_of_another("x", json!(null), json!({"kind": "ReplicaSet", "name": "web-7d9c"}), false)]
     #[case::of_no_lane("web", json!(null), json!({"name": "web"}), false)]
     fn targets(#[case] name: &str, #[case] old: Value, #[case] new: Value, #[case] expected: bool) {

@@ -83,7 +83,7 @@ fn a_scale_is_told_apart_by_its_resource(#[case] r: Request, #[case] expected: &
 }
 
 #[rstest]
-#[case::target(json!({"kind": "Deployment", "name": WORKER}), &[1])]
+#[case::target(json!({"kind": "Deployment", "name": WORKER}), &[2])]
 #[case::another(json!({"kind": "Deployment", "name": "web"}), &[])]
 #[case::another_kind(json!({"kind": "StatefulSet", "name": WORKER}), &[])]
 fn a_rollout_of_a_targets_template_is_more_of_its_pods(
