@@ -8,7 +8,7 @@
 
 use crate::canary::Canary;
 use crate::ceiling::DEFAULT_MAX_REPLICAS;
-use crate::scaling::LaneSize;
+use crate::scaling::{share, LaneSize};
 use crate::signals::disk::DiskLevel;
 use crate::slice::Slice;
 use crate::target::Target;
@@ -94,9 +94,10 @@ pub fn limit(
         Slice::Stable if disk == DiskLevel::Red => Some(size.min_replicas),
         Slice::Canary if disk == DiskLevel::Red => Some(0),
         Slice::Stable if canary.aborted => Some(stable),
-        Slice::Stable if canary.active && has_canary_target => Some(stable),
-        Slice::Stable if canary.active => Some(stable.saturating_add(size.headroom)),
-        Slice::Canary if canary.active || canary.aborted => Some(size.headroom),
+        // A canary keeps its own after an abort.
+        slice if canary.active || canary.aborted => {
+            Some(share(slice, stable, size.headroom, has_canary_target))
+        }
         _ => None,
     }
 }

@@ -11,6 +11,7 @@
 use crate::facts::DiskTier;
 use crate::hold::Cause;
 use crate::rule::Rule;
+use crate::scaling::share;
 use crate::signals::disk::DiskLevel;
 use crate::signals::Signal;
 use crate::slice::Slice;
@@ -110,6 +111,14 @@ pub struct Declared {
     pub min_stable: u32,
     pub has_canary_target: bool,
     pub when_stale: WhenStale,
+}
+
+impl Declared {
+    /// What a slice may have while a canary is active; an absent stable value is none.
+    pub fn share(&self, slice: Slice) -> u32 {
+        let stable = self.stable_replicas.unwrap_or(0);
+        share(slice, stable, self.headroom, self.has_canary_target)
+    }
 }
 
 /// The two columns of the table.
@@ -361,9 +370,7 @@ pub fn table(row: Row, slice: Slice, column: Column, d: &Declared) -> Limit {
         (Row::FrozenByYellow2tb, Slice::Canary) => NotAboveOld,
         (Row::Aborted, Slice::Stable) => UpTo(stable),
         (Row::Aborted, Slice::Canary) => NotAboveOld,
-        (Row::CanaryActive, Slice::Stable) if d.has_canary_target => UpTo(stable),
-        (Row::CanaryActive, Slice::Stable) => UpTo(stable.saturating_add(d.headroom)),
-        (Row::CanaryActive, Slice::Canary) => UpTo(d.headroom),
+        (Row::CanaryActive, _) => UpTo(d.share(slice)),
     }
 }
 
@@ -372,10 +379,7 @@ pub fn table(row: Row, slice: Slice, column: Column, d: &Declared) -> Limit {
 fn created(row: Row, slice: Slice, d: &Declared) -> u32 {
     let stable = d.stable_replicas.unwrap_or(0);
     match (row, slice) {
-        (Row::CanaryActive, Slice::Canary) => d.headroom,
-        (Row::CanaryActive, Slice::Stable) if !d.has_canary_target => {
-            stable.saturating_add(d.headroom)
-        }
+        (Row::CanaryActive, _) => d.share(slice),
         (_, Slice::Stable) => stable,
         (_, Slice::Canary) => 0,
     }

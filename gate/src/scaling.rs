@@ -10,6 +10,7 @@ use crate::facts::DiskTier;
 use crate::hold::{Cause, Hold};
 use crate::signals::disk::DiskLevel;
 use crate::signals::Signal;
+use crate::slice::Slice;
 use serde::{Deserialize, Serialize};
 
 /// `scaling` of the merged document.
@@ -44,6 +45,17 @@ impl LaneSize {
     /// The stable value: the lower of what is configured and what `begin` said.
     pub fn stable(self, canary: &Canary) -> u32 {
         canary.stable_replicas.map_or(self.stable_replicas, |s| s.min(self.stable_replicas))
+    }
+}
+
+/// What a slice may have while a canary is active: stable its value, with the
+/// headroom where no target is the canary's own; the canary the headroom.
+#[inline(never)]
+pub fn share(slice: Slice, stable: u32, headroom: u32, has_canary_target: bool) -> u32 {
+    match slice {
+        Slice::Canary => headroom,
+        Slice::Stable if has_canary_target => stable,
+        Slice::Stable => stable.saturating_add(headroom),
     }
 }
 

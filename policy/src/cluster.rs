@@ -31,11 +31,11 @@ impl Lookups for Host {
         Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(0))
     }
 
-    fn list(&self, lane: &Lane, now: Timestamp) -> State {
-        list(lane, now)
+    fn list(&self, lane: &Lane) -> State {
+        list(lane, self.now())
     }
 
-    fn state(&self, lane: &Lane, gateway: &GatewayState, now: Timestamp) -> GatewayState {
+    fn state(&self, lane: &Lane, gateway: &GatewayState) -> GatewayState {
         let verdict = match get(lane, &config_map_name(&gateway.id)) {
             Err(e) if e.contains("annot find") || e.contains("not found") => {
                 Err(not_found(lane, &gateway.id))
@@ -46,7 +46,7 @@ impl Lookups for Host {
                 Ok(object) => verdict_of(&object),
             },
         };
-        GatewayState::of(&gateway.id, &gateway.az, verdict, lane.max_state_age.0, now)
+        GatewayState::of(&gateway.id, &gateway.az, verdict, lane.max_state_age.0, self.now())
     }
 
     fn override_of(&self, lane: &Lane) -> Option<Override> {

@@ -16,9 +16,9 @@ use gate::time::Timestamp;
 pub trait Lookups {
     fn now(&self) -> Timestamp;
     /// The state of every gateway of the lane, and its override, by one list.
-    fn list(&self, lane: &Lane, now: Timestamp) -> State;
+    fn list(&self, lane: &Lane) -> State;
     /// The state of one gateway, past every cache.
-    fn state(&self, lane: &Lane, gateway: &GatewayState, now: Timestamp) -> GatewayState;
+    fn state(&self, lane: &Lane, gateway: &GatewayState) -> GatewayState;
     /// The lane's override, past every cache.
     fn override_of(&self, lane: &Lane) -> Option<Override>;
 }
@@ -42,7 +42,7 @@ pub fn decisions<'a>(
         }
         let state = match listed.take() {
             Some((lane, state)) if lane == change.lane.name => state,
-            _ => cluster.list(change.lane, cluster.now()),
+            _ => cluster.list(change.lane),
         };
         let (decision, state) = settled(settings, &change, state, cluster);
         decisions.push(decision);
@@ -64,7 +64,7 @@ fn settled<'a>(
         let decision = decision::decide(settings, change, &state, now);
         let again = decision::read_again(&decision, change, &state.gateways, &read);
         for gateway in state.gateways.iter_mut().filter(|g| again.contains(&g.id)) {
-            *gateway = cluster.state(change.lane, gateway, cluster.now());
+            *gateway = cluster.state(change.lane, gateway);
         }
         let reads_override =
             !override_was_read && decision::read_override_again(settings, &decision);

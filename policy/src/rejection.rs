@@ -166,8 +166,8 @@ fn emergency(d: &Decision, lift: &Lift, glass: &BreakGlass) -> String {
     format!(
         " Emergency: a member of {} writes ConfigMap {}/{} (label {}: {}) with data.{} \
          {{\"until\":\"…\",\"reason\":\"…\",\"by\":\"USER\",\"ceiling\":{}}}, then sets \
-         maxReplicaCount to that ceiling, and minReplicaCount too where a hold of KEDA's own \
-         (deploy/keda) keeps a stable target down.",
+         maxReplicaCount to that ceiling, and minReplicaCount where KEDA's own hold keeps \
+         stable down.",
         glass.groups.join(" or "),
         d.lane.namespace,
         break_glass::config_map_name(&d.lane.name),

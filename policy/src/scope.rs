@@ -253,7 +253,11 @@ impl<'a> Edit<'a> {
 
     fn workload(&self, lane: &'a Lane, kind: TargetKind, changes: &mut Vec<Change<'a>>) {
         for target in self.named(lane, kind) {
-            let lifts = lifts::workload::workload(self.old, self.new, lane.limit_of(target));
+            let lifts = lifts::workload::workload(
+                self.old,
+                self.new,
+                lane.declared().share(target.slice).into(),
+            );
             let mut faults: Vec<Fault> = self.skill_lock(kind).into_iter().collect();
             let runs = |object: Object| workload::workload_ref(object).map(|r| r.name.to_owned());
             if self.old.is_some_and(|old| runs(old) != runs(self.new)) {
@@ -271,7 +275,11 @@ impl<'a> Edit<'a> {
         let is_listed = self.named(lane, kind).next().is_some();
         for target in lane.targets.iter().filter(|t| runs(self.new, t)) {
             let old = self.old.filter(|old| runs(*old, target));
-            let mut lifts = lifts::workload::workload(old, self.new, lane.limit_of(target));
+            let mut lifts = lifts::workload::workload(
+                old,
+                self.new,
+                lane.declared().share(target.slice).into(),
+            );
             if old.is_none() && !is_listed {
                 lifts.push(lifts::workload::unlisted_rollout(target));
             }

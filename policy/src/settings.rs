@@ -312,14 +312,6 @@ impl Lane {
         }
     }
 
-    /// Replicas to which a target may be scaled while nothing else limits it.
-    pub fn limit_of(&self, target: &Target) -> i64 {
-        i64::from(match target.slice {
-            Slice::Stable => self.stable_replicas.unwrap_or(0),
-            Slice::Canary => self.headroom,
-        })
-    }
-
     /// What `gate` needs to know of the lane.
     pub fn declared(&self) -> Declared {
         Declared {

@@ -59,7 +59,7 @@ impl Lookups for CaseCluster<'_> {
         self.now
     }
 
-    fn list(&self, lane: &Lane, _: Timestamp) -> State {
+    fn list(&self, lane: &Lane) -> State {
         self.looked_up(format!("list_resources_by_namespace ConfigMap {}", lane.namespace));
         let gateways = lane.gateways.iter();
         State {
@@ -68,7 +68,7 @@ impl Lookups for CaseCluster<'_> {
         }
     }
 
-    fn state(&self, lane: &Lane, g: &GatewayState, _: Timestamp) -> GatewayState {
+    fn state(&self, lane: &Lane, g: &GatewayState) -> GatewayState {
         let name = config_map_name(&g.id);
         self.looked_up(format!("get_resource ConfigMap {} {name}", lane.namespace));
         self.gateway(lane, &g.id, &g.az, false)

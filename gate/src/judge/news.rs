@@ -51,7 +51,7 @@ impl Judge {
             drains: self.disk(config).0 == DiskLevel::Red,
         };
         self.standing = after;
-        // Also when the answer to a lowering comes after the end.
+        // While nothing limits the lane there is nothing to remember.
         if !(after.active || after.aborted || after.drains) {
             for (scaled_object, original) in self.caps.end() {
                 let text = format!(
@@ -103,7 +103,6 @@ impl Judge {
 
     /// A ScaledObject's maximum was lowered.
     pub fn cap_lowered(&mut self, scaled_object: &str, from: Option<i64>, to: u32, now: Timestamp) {
-        self.caps.remember(scaled_object, from);
         let from = from.map_or_else(|| "absent".to_owned(), |n| n.to_string());
         self.outbox.note(Event::new(
             Kind::CapLowered,

@@ -39,7 +39,7 @@ pub fn job(old: Object, new: Object) -> Vec<Lift> {
     if label(old) != label(new) {
         lifts.push(unbounded(
             &format!("metadata.labels[{JOB_LABEL}]"),
-            "changed: KEDA no longer counts the Job and makes another",
+            "changed: KEDA would make another Job",
         ));
     }
     lifts

@@ -198,18 +198,17 @@ impl Errands {
             Ok(numbers) => numbers,
             Err(why) => return self.failed(&sent, &why, config, now),
         };
-        let judge_config = config.judge_config();
+        let state = shared::state();
         let lower = numbers.and_then(|n| {
-            let limit = shared::state()?.judge.cap_of(name, &judge_config)?;
+            let limit = state.as_ref()?.judge.cap_of(name, &config.judge_config())?;
             let to = gate::cap::lowered(n.max, n.min, limit)?;
             Some((n, to))
         });
-        let is_remembered =
-            || shared::state().is_some_and(|s| s.judge.caps.originals.contains_key(name));
+        let is_remembered = state.is_some_and(|s| s.judge.caps.originals.contains_key(name));
         match (lower, &config.publish) {
             // What is there now is written down, and published, before it is
             // lowered: an answer that is lost must not lose the number.
-            (Some((numbers, _)), _) if !is_remembered() => {
+            (Some((numbers, _)), _) if !is_remembered => {
                 shared::update_state(|s| s.judge.caps.remember(name, numbers.max));
             }
             (Some((numbers, to)), Some(publish)) => {
@@ -232,16 +231,16 @@ impl Errands {
                     let backoff = |attempts| crate::retry::delay_ms(attempts, seed);
                     s.judge.outbox.failed(id, now, config.windows.poll_s, backoff);
                 });
-                "the digest is not sent"
+                format!("digest {id} is not sent")
             }
             Sent::Queue => {
                 self.queue.failed(now, seed);
-                "the queue depth is not known"
+                "the queue depth is not known".to_owned()
             }
             Sent::Replicas => {
                 self.replicas.failed(now, seed);
                 shared::update_state(|s| s.publish_failures += 1);
-                "the worker's replicas cannot be read"
+                "the worker's replicas cannot be read".to_owned()
             }
             Sent::CapRead { scaled_object } | Sent::CapWrite { scaled_object, .. } => {
                 self.cap.failed(now, seed);
@@ -249,7 +248,7 @@ impl Errands {
                     s.publish_failures += 1;
                     s.judge.caps.postpone(scaled_object);
                 });
-                "maxReplicaCount is not lowered"
+                format!("spec.maxReplicaCount of ScaledObject {scaled_object} is not lowered")
             }
         };
         host::log(Level::Warn, &format!("{what}: {why}; tried again later"));

@@ -71,10 +71,6 @@ impl Holder {
         if let Some(facts) = shared::facts() {
             state.judge.put_facts(facts, now);
         }
-        if self.looked_at.is_due(now) {
-            self.looked_at.done(now, config.windows.poll_s);
-            watch::tokens(config, &mut state.judge, now);
-        }
         if state.recovered {
             apply_commands(&mut state, config, now);
         }
@@ -103,6 +99,10 @@ impl Holder {
         match serde_json::to_vec(&merged) {
             Ok(json) => shared::put_document(&json, now),
             Err(e) => host::log(Level::Error, &format!("the document cannot be written: {e}")),
+        }
+        if self.looked_at.is_due(now) {
+            self.looked_at.done(now, config.windows.poll_s);
+            watch::tokens(config, now);
         }
         self.stats.record(&merged);
         let is_published = state.published >= state.applied

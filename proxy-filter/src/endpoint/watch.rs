@@ -4,23 +4,31 @@
 use super::auth;
 use crate::config::Config;
 use crate::shared;
-use gate::judge::Judge;
 use gate::time::Timestamp;
 
 /// How long before a previous digest is refused a digest says so, seconds.
-const WARN_BEFORE_S: u64 = 24 * 3_600;
+const WARN_BEFORE_S: i64 = 24 * 3_600;
 
 /// Once a polling window: what happened since goes into a digest.
-pub fn tokens(config: &Config, judge: &mut Judge, now: Timestamp) {
-    for token in config.tokens.iter().filter(|t| t.previous.is_some()) {
-        let Some(ends) = auth::overlap_ends(token, config.windows.poll_s) else { continue };
-        let left_s = ends.since(now);
-        if (0..=i64::try_from(WARN_BEFORE_S).unwrap_or(i64::MAX)).contains(&left_s) {
-            judge.token_expires(&token.name, ends, now);
-        }
+/// What was taken is noted in the state at once: a step whose state is not
+/// written would lose it.
+pub fn tokens(config: &Config, now: Timestamp) {
+    let previous = config.tokens.iter().filter(|t| t.previous.is_some());
+    let ending: Vec<_> = previous
+        .filter_map(|t| Some((&t.name, auth::overlap_ends(t, config.windows.poll_s)?)))
+        .filter(|(_, ends)| (0..=WARN_BEFORE_S).contains(&ends.since(now)))
+        .collect();
+    let intruders = shared::take_intruders();
+    if ending.is_empty() && intruders.is_empty() {
+        return;
     }
     let owner = config.measure_owner.as_deref().unwrap_or_default();
-    for (name, times) in shared::take_intruders() {
-        judge.measured_by_another(&name, times, owner, now);
-    }
+    shared::update_state(|state| {
+        for (name, ends) in &ending {
+            state.judge.token_expires(name, *ends, now);
+        }
+        for (name, times) in &intruders {
+            state.judge.measured_by_another(name, *times, owner, now);
+        }
+    });
 }

@@ -65,5 +65,5 @@ pub fn describe(reply: &Reply) -> String {
                 .map(|m| m.chars().take(200).collect::<String>())
         })
         .unwrap_or_default();
-    format!("it answered {status} {message}")
+    format!("the server answered {status} {message}")
 }

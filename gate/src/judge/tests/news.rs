@@ -87,6 +87,7 @@ fn each_edge_looks_at_the_caps_once() {
     bench.command(Command::new(Action::Begin)).unwrap();
     assert_eq!(bench.judge.caps.next(), Some("w"));
     assert_eq!(bench.judge.cap_of("w", &bench.config), Some(7));
+    bench.judge.caps.remember("w", Some(20));
     bench.judge.cap_lowered("w", Some(20), 7, bench.now());
     bench.judge.caps.done("w");
     bench.minutes(3, (60, 0));
@@ -140,15 +141,17 @@ fn a_number_of_before_the_restart_holds_only_where_it_was_held() {
 }
 
 #[test]
-fn an_answer_to_a_lowering_that_comes_after_the_end_is_told() {
+fn an_answer_to_a_lowering_that_comes_after_the_end_restores_nothing_twice() {
     let mut bench = Bench::idle();
     bench.command(Command::new(Action::Begin)).unwrap();
+    bench.judge.caps.remember("w", Some(20));
     bench.command(Command::new(Action::End)).unwrap();
     bench.judge.cap_lowered("w", Some(20), 7, bench.now());
-    bench.minutes(1, (0, 0));
+    bench.minutes(2, (0, 0));
     assert_eq!(bench.document().scaling.original_max_replicas, None);
     let told: Vec<_> = std::iter::from_fn(|| bench.digest()).flat_map(|d| d.events).collect();
-    assert!(told.iter().any(|e| e.kind == Kind::CapToRestore), "{told:?}");
+    let restores = told.iter().filter(|e| e.kind == Kind::CapToRestore).count();
+    assert_eq!(restores, 1, "{told:?}");
 }
 
 #[test]
