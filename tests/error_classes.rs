@@ -6,7 +6,6 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use tests::envoy::{alone, Envoy, Setup};
-use tests::root;
 use tests::servers::{ApiServer, Notifier, Upstream};
 
 /// Routes and a filter before ours that fail in ways of their own.
@@ -132,17 +131,14 @@ fn table(configuration: &'static str) {
     let (canary, stable) = (Upstream::start(), Upstream::start());
     let envoy = Envoy::start(&Setup {
         configuration,
-        workers: 1,
         canary_port: canary.port,
         stable_port: stable.port,
         api_port: ApiServer::start().port,
         notifier_port: Notifier::start().port,
         windows: json!({ "length_s": 3600, "poll_s": 60, "tick_s": 1 }),
-        queue: None,
         grpc: true,
         change,
-        slice: None,
-        endpoint_wasm: root("dist/proxy-filter.wasm"),
+        ..Setup::default()
     });
     let mut before = counts(&envoy.wait_for(15, "a document", |_| true));
     let mut wrong = Vec::new();

@@ -48,11 +48,9 @@ fn rig_with(
         api_port: api.port,
         notifier_port: notifier.port,
         windows: json!({ "length_s": length_s, "poll_s": poll_s, "tick_s": tick_s }),
-        queue: None,
-        grpc: false,
-        change: |_| {},
         slice,
         endpoint_wasm,
+        ..Setup::default()
     });
     Rig { envoy, canary, stable, api, notifier, _alone: alone }
 }

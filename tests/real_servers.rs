@@ -13,18 +13,12 @@ use tests::servers::{free_port, ApiServer, Notifier, Upstream};
 
 fn envoy(queue: Option<(Value, u16)>) -> Envoy {
     Envoy::start(&Setup {
-        configuration: "access-logger.yaml",
-        workers: 1,
         canary_port: Upstream::start().port,
         stable_port: Upstream::start().port,
         api_port: ApiServer::start().port,
         notifier_port: Notifier::start().port,
-        windows: json!({ "length_s": 10, "poll_s": 2, "tick_s": 1 }),
         queue,
-        grpc: false,
-        change: |_| {},
-        slice: None,
-        endpoint_wasm: root("dist/proxy-filter.wasm"),
+        ..Setup::default()
     })
 }
 

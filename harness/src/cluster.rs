@@ -6,6 +6,7 @@
 //! (kubewarden-controller `crates/policy-evaluator/src/callback_handler/kubernetes/client.rs`,
 //! `src/runtimes/callback.rs`).
 
+use gate::target::TargetKind;
 use serde_json::{json, Map, Value};
 use std::collections::BTreeMap;
 
@@ -154,15 +155,13 @@ impl Cluster {
         let kind = match resource {
             "configmaps" => "ConfigMap",
             "scaledobjects" => "ScaledObject",
-            "deployments" => "Deployment",
-            "statefulsets" => "StatefulSet",
-            "rollouts" => "Rollout",
-            _ => {
-                return failure(
-                    404,
-                    &format!("the server could not find the requested resource {path}"),
-                )
-            }
+            _ => match TargetKind::ALL.iter().find(|k| k.resource() == resource) {
+                Some(kind) => kind.name(),
+                None => {
+                    let what = format!("the server could not find the requested resource {path}");
+                    return failure(404, &what);
+                }
+            },
         };
         let current = self.get(kind, namespace, name).cloned();
         match (method, current) {

@@ -33,6 +33,25 @@ pub struct Setup {
     pub endpoint_wasm: PathBuf,
 }
 
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            configuration: "access-logger.yaml",
+            workers: 1,
+            canary_port: 0,
+            stable_port: 0,
+            api_port: 0,
+            notifier_port: 0,
+            windows: json!({ "length_s": 10, "poll_s": 2, "tick_s": 1 }),
+            queue: None,
+            grpc: false,
+            change: |_| {},
+            slice: None,
+            endpoint_wasm: root("dist/proxy-filter.wasm"),
+        }
+    }
+}
+
 /// One Envoy at a time: they would measure each other.
 pub fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
