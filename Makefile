@@ -13,7 +13,7 @@ demo: wasm ## walk a canary rollout through both wasm modules, in virtual time
 
 test: wasm ## everything: unit, property, both wasm modules, real Envoy
 	@scripts/setup.sh envoy servers
-	@scripts/build-wasm.sh --with-trap
+	@scripts/build-wasm.sh --with-instrumented
 	@scripts/test.sh
 
 bench: wasm ## what the policy costs, against one that decides nothing

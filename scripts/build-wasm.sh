@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds both wasm modules into dist/, with the toolchain that setup.sh settled on.
-# --with-trap: also target/trap/proxy-filter.wasm, which traps on demand, for the tests.
-# --with-bare: also target/bare/bare_policy.wasm, the yardstick of the bench.
+# --with-instrumented: also target/instrumented/proxy-filter.wasm, which traps on demand and counts allocations.
+# --with-bare: also target/bare/, the yardsticks of the bench.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=wasm32-wasip1
@@ -41,10 +41,10 @@ build -p policy -p proxy-filter
 install_as "$CARGO_TARGET_DIR/$target/release/policy.wasm" dist/policy.wasm
 install_as "$CARGO_TARGET_DIR/$target/release/proxy_filter.wasm" dist/proxy-filter.wasm
 
-if [ "${1:-}" = --with-trap ]; then
-    export CARGO_TARGET_DIR=target/wasm-trap
-    build -p proxy-filter --features trap
-    install_as "$CARGO_TARGET_DIR/$target/release/proxy_filter.wasm" target/trap/proxy-filter.wasm
+if [ "${1:-}" = --with-instrumented ]; then
+    export CARGO_TARGET_DIR=target/wasm-instrumented
+    build -p proxy-filter --features instrumented
+    install_as "$CARGO_TARGET_DIR/$target/release/proxy_filter.wasm" target/instrumented/proxy-filter.wasm
 fi
 
 if [ "${1:-}" = --with-bare ]; then

@@ -77,8 +77,8 @@ fn only_in(folder: &str, words: &[&str], allowed: &[&str]) {
 
 #[test]
 fn host_calls_stand_only_where_the_tree_says() {
-    only_in("proxy-filter/src", &["hostcalls", "extern \"C\""], &["host.rs"]);
-    only_in("proxy-filter/src", &["proxy_wasm::traits"], &["root.rs"]);
+    only_in("proxy-filter/src", &["extern \"C\" {"], &["host.rs", "abi.rs"]);
+    only_in("proxy-filter/src", &["extern \"C\" fn"], &["abi.rs", "instrumented.rs"]);
     only_in("policy/src", &["host_call", "SystemTime"], &["cluster.rs"]);
     only_in("policy/src", &["kubewarden_policy_sdk"], &["lib.rs", "cluster.rs", "response.rs"]);
     only_in("gate/src", &["SystemTime", "Instant", "std::fs", "std::env", "std::net"], &[]);

@@ -1,11 +1,13 @@
 //! Topics, each a file.
 
+mod api_server;
 mod bad_input;
 mod budgets;
 mod digests;
 mod error_classes;
 mod filter;
 mod fuzz;
+mod hostile_host;
 mod layout;
 mod module_shape;
 mod policy_rules;

@@ -277,14 +277,14 @@ fn header_bytes_take_nothing_down() {
 
 #[test]
 fn a_request_that_traps_the_endpoint_leaves_the_probe_counting() {
-    let rig = rig("access-logger.yaml", MINUTES, root("target/trap/proxy-filter.wasm"));
+    let rig = rig("access-logger.yaml", MINUTES, root("target/instrumented/proxy-filter.wasm"));
     let envoy = &rig.envoy;
     let send = |n: usize| envoy.send_all(&vec![(true, "/200/1".to_owned()); n]);
     send(50);
     envoy.wait_for(15, "the first fifty", |d| d["canary"]["requests"] == 50);
     for _ in 0..4 {
-        // Envoy's answer after a trap; without one this path is the route's 404.
-        assert_eq!(envoy.get("/keda/trap", "bastion").status, 503);
+        // Envoy's answer after a trap.
+        assert_eq!(envoy.trap("request_headers").status, 503);
     }
     send(50);
     // The VMs reload after Envoy's back-off, on a request.

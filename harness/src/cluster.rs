@@ -1,7 +1,7 @@
 //! The API server behind both plugins: objects in memory.
 //!
-//! The filter reaches it by HTTP call-outs (GET, merge PATCH, server-side
-//! apply), the policy by Kubewarden's context-aware calls; both see the same
+//! The filter reaches it by HTTP call-outs (GET, merge PATCH,
+//! POST), the policy by Kubewarden's context-aware calls; both see the same
 //! objects. Error shapes are those of the real hosts
 //! (kubewarden-controller `crates/policy-evaluator/src/callback_handler/kubernetes/client.rs`,
 //! `src/runtimes/callback.rs`).
@@ -149,6 +149,7 @@ impl Cluster {
         let (namespace, resource, name, sub_resource) = match parts.as_slice() {
             ["api", _, "namespaces", ns, resource, name]
             | ["apis", _, _, "namespaces", ns, resource, name] => (*ns, *resource, *name, ""),
+            ["api", _, "namespaces", ns, resource] => (*ns, *resource, "", ""),
             ["apis", _, _, "namespaces", ns, resource, name, sub] => (*ns, *resource, *name, *sub),
             _ => ("", "", "", ""),
         };
@@ -174,19 +175,31 @@ impl Cluster {
                 HttpAnswer { status: 200, body }
             }
             ("GET", Some(object)) => HttpAnswer { status: 200, body: object },
-            ("GET", None) => failure(404, &format!("{resource} \"{name}\" not found")),
-            ("PATCH", current) => {
+            ("GET" | "PATCH", None) => failure(404, &format!("{resource} \"{name}\" not found")),
+            ("POST", None) => {
+                let object = serde_json::from_slice::<Value>(body).unwrap_or_default();
+                let name = object.pointer("/metadata/name").and_then(Value::as_str);
+                let Some(name) = name.map(str::to_owned) else {
+                    return failure(422, "metadata.name: Required value");
+                };
+                if self.get(kind, namespace, &name).is_some() {
+                    return failure(409, &format!("{resource} \"{name}\" already exists"));
+                }
+                self.put(object);
+                match self.get(kind, namespace, &name) {
+                    Some(object) => HttpAnswer { status: 201, body: object.clone() },
+                    None => {
+                        failure(400, "the object's kind and namespace must be those of the path")
+                    }
+                }
+            }
+            ("PATCH", Some(base)) => {
                 let Ok(patch) = serde_json::from_slice::<Value>(body) else {
                     return failure(400, "the body is no JSON");
                 };
-                let applies = content_type == "application/apply-patch+yaml";
-                let base = match (current, applies) {
-                    (Some(object), _) => object,
-                    (None, true) => json!({ "apiVersion": "v1", "kind": kind }),
-                    (None, false) => {
-                        return failure(404, &format!("{resource} \"{name}\" not found"))
-                    }
-                };
+                if content_type != "application/merge-patch+json" {
+                    return failure(415, "only merge patches are known here");
+                }
                 let given = patch.pointer("/metadata/resourceVersion");
                 if given.is_some() && given != base.pointer("/metadata/resourceVersion") {
                     return failure(409, "the object has been modified; please apply your changes to the latest version and try again");

@@ -55,6 +55,13 @@ gate::named_enum! {
     }
 }
 
+impl Config {
+    /// How a request's slice is told, where this plugin measures.
+    pub fn measured_slice(&self) -> Option<&SliceBy> {
+        self.slice.as_ref().filter(|_| self.role.probes())
+    }
+}
+
 impl Role {
     pub fn probes(self) -> bool {
         self != Role::Endpoint

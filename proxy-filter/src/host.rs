@@ -3,13 +3,10 @@
 //! Declared here and not called through the SDK, for three reasons: its string
 //! getters panic on a byte that is no UTF-8 (proxy-wasm-rust-sdk #25), its
 //! wrappers panic on a status they do not expect, and that of
-//! `proxy_get_property` allocates the path anew for each request. Only a
-//! call-out goes through the SDK, which must know its token. Whatever the host
-//! answers, a function here returns.
+//! `proxy_get_property` allocates the path anew for each request. Whatever the
+//! host answers, a function here returns.
 
 use gate::time::Timestamp;
-use proxy_wasm::hostcalls;
-pub use proxy_wasm::types::{BufferType, MapType, Status};
 use std::ptr::null_mut;
 use std::time::{Duration, Instant};
 
@@ -62,6 +59,18 @@ extern "C" {
         headers_size: usize,
         grpc_status: i32,
     ) -> u32;
+    fn proxy_http_call(
+        cluster: *const u8,
+        cluster_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        body: *const u8,
+        body_size: usize,
+        trailers: *const u8,
+        trailers_size: usize,
+        timeout_ms: u32,
+        token: *mut u32,
+    ) -> u32;
     fn proxy_set_effective_context(context_id: u32) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, size: usize, id: *mut u32) -> u32;
     fn proxy_record_metric(id: u32, value: u64) -> u32;
@@ -69,8 +78,25 @@ extern "C" {
 
 const OK: u32 = 0;
 
+/// Header maps, by their number in the ABI.
+#[derive(Clone, Copy)]
+pub enum MapType {
+    HttpRequestHeaders = 0,
+    HttpResponseHeaders = 2,
+    HttpResponseTrailers = 3,
+    HttpCallResponseHeaders = 6,
+}
+
+/// Buffers, by their number in the ABI.
+#[derive(Clone, Copy)]
+pub enum BufferType {
+    HttpRequestBody = 0,
+    HttpCallResponseBody = 4,
+    PluginConfiguration = 7,
+}
+
 /// Calls a function that hands out bytes, in memory that it asked this module
-/// for (`proxy_on_memory_allocate`, a `Vec` of exactly that capacity).
+/// for (`abi::proxy_on_memory_allocate`).
 fn taken(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> {
     let (mut data, mut size) = (null_mut(), 0);
     if call(&mut data, &mut size) != OK {
@@ -79,8 +105,8 @@ fn taken(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> 
     if data.is_null() {
         return Some(Vec::new());
     }
-    // SAFETY: the SDK's allocator leaked a Vec<u8> of this capacity to the host,
-    // which filled `size` bytes of it and hands it back for good.
+    // SAFETY: `proxy_on_memory_allocate` leaked a Vec<u8> of this capacity to the
+    // host, which filled `size` bytes of it and hands it back for good.
     Some(unsafe { Vec::from_raw_parts(data, size, size) })
 }
 
@@ -224,14 +250,35 @@ pub fn set_gauge(id: u32, value: u64) {
 /// Sends a request to a cluster of the proxy; the token names its reply.
 ///
 /// # Errors
-/// The host's status: an unknown cluster or a missing pseudo header.
+/// The host's status: 2 for an unknown cluster or a missing pseudo header.
 pub fn call(
     cluster: &str,
-    headers: Vec<(&str, &str)>,
+    headers: &[(&str, &str)],
     body: &[u8],
     timeout: Duration,
-) -> Result<u32, Status> {
-    hostcalls::dispatch_http_call(cluster, headers, Some(body), vec![], timeout)
+) -> Result<u32, u32> {
+    let (headers, trailers) = (header_map(headers), header_map(&[]));
+    let mut token = 0;
+    // SAFETY: pointers are to live slices and a live local for the time of the call.
+    let status = unsafe {
+        proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            body.as_ptr(),
+            body.len(),
+            trailers.as_ptr(),
+            trailers.len(),
+            u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX),
+            &mut token,
+        )
+    };
+    if status == OK {
+        Ok(token)
+    } else {
+        Err(status)
+    }
 }
 
 #[derive(Clone, Copy)]

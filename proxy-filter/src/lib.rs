@@ -6,8 +6,8 @@
 //! run in separate VMs (same `vm_id`, other VM configuration), so that a trap
 //! in the endpoint never takes a probe down.
 //!
-//! Only [`host`] talks to the host's functions; everything that decides is a
-//! pure function beside it, or in `gate`.
+//! Only [`host`] calls the proxy and only `abi` is called by it; everything that
+//! decides is a pure function beside them, or in `gate`.
 
 pub mod host;
 pub mod config;
@@ -17,10 +17,8 @@ pub mod shared;
 pub mod probe;
 pub mod outbound;
 pub mod endpoint;
-pub mod root;
-
+pub mod contexts;
 #[cfg(target_arch = "wasm32")]
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(root::Root::default()));
-}}
+mod abi;
+#[cfg(feature = "instrumented")]
+mod instrumented;

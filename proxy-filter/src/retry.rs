@@ -45,10 +45,10 @@ impl Pace {
         self.waits = Some((now, now.plus_secs(s)));
     }
 
-    /// The delay until the next attempt, milliseconds.
-    pub fn failed(&mut self, now: Timestamp, seed: u64) -> u64 {
+    /// The delay until the next attempt, milliseconds; at least what the server asked for.
+    pub fn failed(&mut self, now: Timestamp, seed: u64, asked_ms: u64) -> u64 {
         self.failures = self.failures.saturating_add(1);
-        let delay_ms = delay_ms(self.failures, seed);
+        let delay_ms = delay_ms(self.failures, seed).max(asked_ms);
         let at = now.millis().saturating_add(i64::try_from(delay_ms).unwrap_or(i64::MAX));
         self.waits = Some((now, Timestamp::from_millis(at)));
         delay_ms
@@ -73,12 +73,13 @@ mod tests {
         let now = Timestamp::from_secs(1_000);
         let mut pace = Pace::default();
         assert!(pace.is_due(now));
-        let first = pace.failed(now, 7);
+        let first = pace.failed(now, 7, 0);
         assert!(!pace.is_due(now) && pace.is_due(now.plus_secs(2)));
-        assert!(pace.failed(now, 7) > first && pace.attempts() == 2);
+        assert!(pace.failed(now, 7, 0) > first && pace.attempts() == 2);
         pace.done(now, 60);
         assert_eq!((pace.attempts(), pace.is_due(now.plus_secs(59))), (0, false));
         assert!(pace.is_due(now.plus_secs(60)));
+        assert_eq!(pace.failed(now, 7, 20_000), 20_000);
         // The clock was set back by a minute.
         assert!(pace.is_due(Timestamp::from_secs(940)));
     }

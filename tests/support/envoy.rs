@@ -204,6 +204,12 @@ impl Envoy {
         answer(request.call())
     }
 
+    /// A request to an endpoint that arms a trap, in the instrumented module.
+    pub fn trap(&self, callback: &str) -> Answer {
+        let request = self.agent.get(self.url("/keda/ready")).header("x-trap", callback);
+        answer(request.call())
+    }
+
     /// A gauge of Envoy's own statistics, as a scrape of its admin port sees it.
     pub fn gauge(&self, name: &str) -> Option<u64> {
         let url = format!("http://127.0.0.1:{}/stats?filter={name}", self.admin);

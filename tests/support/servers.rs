@@ -4,6 +4,7 @@
 //! connection that the proxy may be about to use.
 
 use harness::cluster::Cluster;
+use serde_json::json;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -24,7 +25,20 @@ struct Request {
     body: Vec<u8>,
 }
 
-fn serve(answer: impl Fn(Request) -> (u16, Vec<u8>) + Send + Sync + 'static) -> u16 {
+/// What a server answers; `retry_after` in seconds.
+struct Reply {
+    status: u16,
+    retry_after: Option<u32>,
+    body: Vec<u8>,
+}
+
+impl From<(u16, Vec<u8>)> for Reply {
+    fn from((status, body): (u16, Vec<u8>)) -> Self {
+        Self { status, retry_after: None, body }
+    }
+}
+
+fn serve<R: Into<Reply>>(answer: impl Fn(Request) -> R + Send + Sync + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a server");
     let port = listener.local_addr().expect("its address").port();
     let answer = Arc::new(answer);
@@ -32,17 +46,14 @@ fn serve(answer: impl Fn(Request) -> (u16, Vec<u8>) + Send + Sync + 'static) -> 
         for stream in listener.incoming().flatten() {
             let answer = Arc::clone(&answer);
             thread::spawn(move || {
-                let _ = connection(stream, &*answer);
+                let _ = connection(stream, &|request| answer(request).into());
             });
         }
     });
     port
 }
 
-fn connection(
-    stream: TcpStream,
-    answer: &dyn Fn(Request) -> (u16, Vec<u8>),
-) -> std::io::Result<()> {
+fn connection(stream: TcpStream, answer: &dyn Fn(Request) -> Reply) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut writer = stream.try_clone()?;
     let mut reader = BufReader::new(stream);
@@ -79,7 +90,8 @@ fn connection(
             body.extend(&chunk[..size]);
             chunked = size > 0;
         }
-        let (status, body) = answer(Request { method, path, content_type, body });
+        let Reply { status, retry_after, body } =
+            answer(Request { method, path, content_type, body });
         match status {
             // Gone without a word.
             RESET => return Ok(()),
@@ -96,7 +108,12 @@ fn connection(
             GRPC_FAILED => (200, "content-type: application/grpc\r\ngrpc-status: 13\r\n"),
             status => (status, "content-type: application/json\r\n"),
         };
-        write!(writer, "HTTP/1.1 {status} X\r\n{grpc}content-length: {}\r\n\r\n", body.len())?;
+        let retry = retry_after.map(|s| format!("retry-after: {s}\r\n")).unwrap_or_default();
+        write!(
+            writer,
+            "HTTP/1.1 {status} X\r\n{grpc}{retry}content-length: {}\r\n\r\n",
+            body.len()
+        )?;
         writer.write_all(&body)?;
     }
 }
@@ -156,25 +173,60 @@ impl Notifier {
     }
 }
 
+/// How an API server goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Trouble {
+    /// It refuses with this status, and asks to wait for so many seconds.
+    Refuses(u16, Option<u32>),
+    /// It does what is asked and answers after so many seconds.
+    Slow(u64),
+    /// The connection ends before anything is done.
+    Cut,
+    /// It does what is asked, and the connection ends without an answer.
+    DoneAndCut,
+}
+
 /// An API server over HTTP, on the harness's cluster.
 pub struct ApiServer {
     pub port: u16,
     pub cluster: Arc<Mutex<Cluster>>,
+    pub trouble: Arc<Mutex<Option<Trouble>>>,
+    /// When which method was asked for which path.
+    pub asked: Arc<Mutex<Vec<(Instant, String, String)>>>,
 }
 
 impl ApiServer {
     pub fn start() -> Self {
         let cluster = Arc::new(Mutex::new(Cluster::default()));
-        let shared = Arc::clone(&cluster);
+        let trouble = Arc::new(Mutex::new(None));
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (objects, wrong, heard) =
+            (Arc::clone(&cluster), Arc::clone(&trouble), Arc::clone(&asked));
         let port = serve(move |r| {
-            let answer = shared.lock().unwrap_or_else(PoisonError::into_inner).http(
+            let entry = (Instant::now(), r.method.clone(), r.path.clone());
+            heard.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+            let trouble = *wrong.lock().unwrap_or_else(PoisonError::into_inner);
+            match trouble {
+                Some(Trouble::Refuses(status, retry_after)) => {
+                    let body = json!({ "kind": "Status", "message": "as the test wants it" });
+                    return Reply { status, retry_after, body: body.to_string().into_bytes() };
+                }
+                Some(Trouble::Cut) => return (RESET, vec![]).into(),
+                _ => {}
+            }
+            let answer = objects.lock().unwrap_or_else(PoisonError::into_inner).http(
                 &r.method,
                 &r.path,
                 &r.content_type,
                 &r.body,
             );
-            (answer.status, answer.body.to_string().into_bytes())
+            match trouble {
+                Some(Trouble::Slow(seconds)) => thread::sleep(Duration::from_secs(seconds)),
+                Some(Trouble::DoneAndCut) => return (RESET, vec![]).into(),
+                _ => {}
+            }
+            (answer.status, answer.body.to_string().into_bytes()).into()
         });
-        Self { port, cluster }
+        Self { port, cluster, trouble, asked }
     }
 }

@@ -21,6 +21,16 @@ const UNIMPLEMENTED: u32 = 12;
 
 type C<'a> = Caller<'a, VmState>;
 
+/// Counts a call, and answers it with the status that a hostile host would.
+macro_rules! refuse {
+    ($c:ident, $name:expr) => {
+        $c.data_mut().count($name);
+        if let Some(status) = $c.data().refused($name) {
+            return status;
+        }
+    };
+}
+
 fn read(c: &mut C, at: u32, len: u32) -> Option<Vec<u8>> {
     let mut bytes = vec![0; len as usize];
     memory(c)?.read(&*c, at as usize, &mut bytes).ok()?;
@@ -129,7 +139,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<VmState>) -> Result<()> {
 
 fn add_used(linker: &mut Linker<VmState>) -> Result<()> {
     linker.func_wrap("env", "proxy_log", |mut c: C, level: u32, at: u32, len: u32| {
-        c.data_mut().count("proxy_log");
+        refuse!(c, "proxy_log");
         let text = read(&mut c, at, len).unwrap_or_default();
         let level = ["trace", "debug", "info", "warn", "error", "critical"]
             .get(level as usize)
@@ -139,7 +149,7 @@ fn add_used(linker: &mut Linker<VmState>) -> Result<()> {
         OK
     })?;
     linker.func_wrap("env", "proxy_get_current_time_nanoseconds", |mut c: C, at: u32| {
-        c.data_mut().count("proxy_get_current_time_nanoseconds");
+        refuse!(c, "proxy_get_current_time_nanoseconds");
         let ns = c.data().clock.wall_ns();
         let written =
             memory(&mut c).is_some_and(|m| m.write(&mut c, at as usize, &ns.to_le_bytes()).is_ok());
@@ -150,7 +160,7 @@ fn add_used(linker: &mut Linker<VmState>) -> Result<()> {
         }
     })?;
     linker.func_wrap("env", "proxy_set_tick_period_milliseconds", |mut c: C, period: u32| {
-        c.data_mut().count("proxy_set_tick_period_milliseconds");
+        refuse!(c, "proxy_set_tick_period_milliseconds");
         c.data_mut().tick_ms = (period > 0).then_some(period);
         OK
     })?;
@@ -158,7 +168,7 @@ fn add_used(linker: &mut Linker<VmState>) -> Result<()> {
         "env",
         "proxy_get_buffer_bytes",
         |mut c: C, kind: u32, start: u32, max: u32, data: u32, size: u32| {
-            c.data_mut().count("proxy_get_buffer_bytes");
+            refuse!(c, "proxy_get_buffer_bytes");
             let bytes = buffer(&mut c, kind).map(|b| {
                 b.into_iter().skip(start as usize).take(max as usize).collect::<Vec<u8>>()
             });
@@ -169,7 +179,7 @@ fn add_used(linker: &mut Linker<VmState>) -> Result<()> {
         "env",
         "proxy_get_header_map_value",
         |mut c: C, map: u32, at: u32, len: u32, data: u32, size: u32| {
-            c.data_mut().count("proxy_get_header_map_value");
+            refuse!(c, "proxy_get_header_map_value");
             let Some(name) = read(&mut c, at, len) else {
                 return INVALID_MEMORY_ACCESS;
             };
@@ -181,7 +191,7 @@ fn add_used(linker: &mut Linker<VmState>) -> Result<()> {
         "env",
         "proxy_get_property",
         |mut c: C, at: u32, len: u32, data: u32, size: u32| {
-            c.data_mut().count("proxy_get_property");
+            refuse!(c, "proxy_get_property");
             let Some(path) = read(&mut c, at, len) else {
                 return INVALID_MEMORY_ACCESS;
             };
@@ -193,7 +203,7 @@ fn add_used(linker: &mut Linker<VmState>) -> Result<()> {
         "env",
         "proxy_get_shared_data",
         |mut c: C, at: u32, len: u32, data: u32, size: u32, cas: u32| {
-            c.data_mut().count("proxy_get_shared_data");
+            refuse!(c, "proxy_get_shared_data");
             let Some(key) = read(&mut c, at, len) else {
                 return INVALID_MEMORY_ACCESS;
             };
@@ -211,7 +221,7 @@ fn add_used(linker: &mut Linker<VmState>) -> Result<()> {
         "env",
         "proxy_set_shared_data",
         |mut c: C, at: u32, len: u32, data: u32, size: u32, cas: u32| {
-            c.data_mut().count("proxy_set_shared_data");
+            refuse!(c, "proxy_set_shared_data");
             let (Some(key), Some(value)) = (read(&mut c, at, len), read(&mut c, data, size)) else {
                 return INVALID_MEMORY_ACCESS;
             };
@@ -240,7 +250,7 @@ fn add_used(linker: &mut Linker<VmState>) -> Result<()> {
          map: u32,
          map_len: u32,
          _: i32| {
-            c.data_mut().count("proxy_send_local_response");
+            refuse!(c, "proxy_send_local_response");
             let (Some(body), Some(map)) =
                 (read(&mut c, body, body_len), read(&mut c, map, map_len))
             else {
@@ -279,7 +289,7 @@ fn add_used(linker: &mut Linker<VmState>) -> Result<()> {
          _: u32,
          _timeout: u32,
          token: u32| {
-            c.data_mut().count("proxy_http_call");
+            refuse!(c, "proxy_http_call");
             let (Some(cluster), Some(map), Some(body)) = (
                 read(&mut c, cluster, cluster_len),
                 read(&mut c, map, map_len),
@@ -299,7 +309,9 @@ fn add_used(linker: &mut Linker<VmState>) -> Result<()> {
             }
             let number = c.data().next_token;
             c.data_mut().next_token += 1;
+            let root = c.data().root;
             c.data_mut().out.push(OutCall {
+                root,
                 token: number,
                 cluster,
                 headers,
@@ -314,7 +326,7 @@ fn add_used(linker: &mut Linker<VmState>) -> Result<()> {
         },
     )?;
     linker.func_wrap("env", "proxy_set_effective_context", |mut c: C, context: u32| {
-        c.data_mut().count("proxy_set_effective_context");
+        refuse!(c, "proxy_set_effective_context");
         // Root contexts have no stream; a context that is gone is an error.
         if c.data().streams.contains_key(&context) {
             c.data_mut().effective = Some(context);
@@ -330,7 +342,7 @@ fn add_used(linker: &mut Linker<VmState>) -> Result<()> {
         "env",
         "proxy_define_metric",
         |mut c: C, _kind: u32, at: u32, len: u32, id: u32| {
-            c.data_mut().count("proxy_define_metric");
+            refuse!(c, "proxy_define_metric");
             let Some(name) = read(&mut c, at, len) else {
                 return INVALID_MEMORY_ACCESS;
             };
@@ -344,15 +356,15 @@ fn add_used(linker: &mut Linker<VmState>) -> Result<()> {
         },
     )?;
     linker.func_wrap("env", "proxy_record_metric", |mut c: C, id: u32, value: u64| {
-        c.data_mut().count("proxy_record_metric");
+        refuse!(c, "proxy_record_metric");
         metric(&mut c, id, |m| *m = value as i64)
     })?;
     linker.func_wrap("env", "proxy_increment_metric", |mut c: C, id: u32, by: i64| {
-        c.data_mut().count("proxy_increment_metric");
+        refuse!(c, "proxy_increment_metric");
         metric(&mut c, id, |m| *m += by)
     })?;
     linker.func_wrap("env", "proxy_done", |mut c: C| {
-        c.data_mut().count("proxy_done");
+        refuse!(c, "proxy_done");
         OK
     })?;
     Ok(())
@@ -374,7 +386,7 @@ fn add_unused(linker: &mut Linker<VmState>) -> Result<()> {
         ($($name:literal: $($arg:ident)*;)*) => {$(
             linker.func_wrap("env", $name, |mut c: C, $($arg: u32),*| {
                 $(let _ = $arg;)*
-                c.data_mut().count($name);
+                refuse!(c, $name);
                 UNIMPLEMENTED
             })?;
         )*};

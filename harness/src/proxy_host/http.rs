@@ -63,6 +63,7 @@ impl Response {
 #[derive(Clone, Debug, Default)]
 pub struct OutCall {
     pub(super) vm: (usize, String, String),
+    pub(super) root: u32,
     pub(super) token: u32,
     pub cluster: String,
     pub headers: Headers,

@@ -213,7 +213,7 @@ impl Proxy {
     /// The VM traps.
     pub fn reply(&mut self, call: &OutCall, reply: Option<&Reply>) -> Result<()> {
         match self.vms.get_mut(&call.vm) {
-            Some(vm) if vm.trapped().is_none() => vm.reply(call.token, reply),
+            Some(vm) if vm.trapped().is_none() => vm.reply(call.root, call.token, reply),
             _ => Ok(()),
         }
     }
@@ -241,6 +241,30 @@ impl Proxy {
     /// Linear memory of one plugin's VM, bytes.
     pub fn memory(&mut self, worker: usize, plugin: usize) -> usize {
         self.vm(worker, plugin).map_or(0, Vm::memory_bytes)
+    }
+
+    /// Calls an export of one plugin's VM with arguments that no proxy would give.
+    ///
+    /// # Errors
+    /// The VM traps, or is not there.
+    pub fn enter(
+        &mut self,
+        worker: usize,
+        plugin: usize,
+        export: &str,
+        arguments: &[u32],
+    ) -> Result<()> {
+        self.vm(worker, plugin)?.enter(export, arguments)
+    }
+
+    /// Makes host functions answer with a status and do nothing, in every VM.
+    pub fn refuse(&mut self, refusals: &[(String, u32)]) {
+        self.vms.values_mut().for_each(|vm| vm.refuse(refusals));
+    }
+
+    /// Allocations of a build that counts them, without what the host handed over.
+    pub fn allocations(&mut self, worker: usize, plugin: usize) -> Option<u64> {
+        self.vm(worker, plugin).ok()?.allocations()
     }
 
     /// Takes one plugin's VM away, as a trap or a crash would.

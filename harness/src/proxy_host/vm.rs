@@ -10,7 +10,7 @@ use anyhow::{anyhow, Result};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use wasmtime::{Instance, Linker, Store, TypedFunc, WasmParams, WasmResults};
+use wasmtime::{Instance, Linker, Store, TypedFunc, Val, WasmParams, WasmResults};
 
 const PAUSE: u32 = 1;
 
@@ -55,9 +55,17 @@ pub(super) struct VmState {
     /// Name and value, by number.
     pub metrics: Vec<(String, i64)>,
     pub allocate: Option<TypedFunc<u32, u32>>,
+    /// The root context that runs.
+    pub root: u32,
+    /// Functions that answer with this status and do nothing.
+    pub refusals: Vec<(String, u32)>,
 }
 
 impl VmState {
+    pub fn refused(&self, function: &str) -> Option<u32> {
+        self.refusals.iter().find(|(name, _)| name == function).map(|(_, status)| *status)
+    }
+
     pub fn stream(&mut self) -> Option<&mut StreamData> {
         self.streams.get_mut(&self.effective?)
     }
@@ -114,6 +122,8 @@ impl Vm {
                 tick_ms: None,
                 metrics: vec![],
                 allocate: None,
+                root: 0,
+                refusals: vec![],
             },
         );
         let instance = linker.instantiate(&mut store, module).map_err(|e| anyhow!("{e:?}"))?;
@@ -141,6 +151,34 @@ impl Vm {
             self.trapped = Some(trap.clone());
             anyhow!("trap in {trap}")
         })
+    }
+
+    /// Calls an export with the arguments of a host that went wrong; missing
+    /// ones are 0. What it returns is of no interest.
+    pub fn enter(&mut self, name: &str, arguments: &[u32]) -> Result<()> {
+        let Some(function) = self.instance.get_func(&mut self.store, name) else {
+            return Ok(());
+        };
+        let shape = function.ty(&self.store);
+        let given = arguments.iter().copied().chain(std::iter::repeat(0));
+        let given: Vec<Val> =
+            shape.params().zip(given).map(|(_, a)| Val::I32(a.cast_signed())).collect();
+        let mut results = vec![Val::I32(0); shape.results().len()];
+        function
+            .call(&mut self.store, &given, &mut results)
+            .map_err(|e| anyhow!("trap in {name}{arguments:?}: {}", e.root_cause()))
+    }
+
+    /// The functions answer with these statuses from now on.
+    pub fn refuse(&mut self, refusals: &[(String, u32)]) {
+        self.store.data_mut().refusals = refusals.to_vec();
+    }
+
+    /// What a build that counts them has allocated beyond what the host handed over.
+    pub fn allocations(&mut self) -> Option<u64> {
+        let count =
+            self.instance.get_typed_func::<(), u64>(&mut self.store, "canary_gate_allocations");
+        count.ok()?.call(&mut self.store, ()).ok()
     }
 
     pub fn trapped(&self) -> Option<&str> {
@@ -179,10 +217,10 @@ impl Vm {
         configuration: Vec<u8>,
     ) -> Result<bool> {
         self.store.data_mut().roots.push(context);
+        self.store.data_mut().root = context;
         self.call::<_, ()>("proxy_on_context_create", (context, 0u32))?;
-        if self.roots.is_empty() && self.call::<_, u32>("proxy_on_vm_start", (context, 0u32))? == 0
-        {
-            return Ok(false);
+        if self.roots.is_empty() {
+            self.enter("proxy_on_vm_start", &[context])?;
         }
         let size = configuration.len() as u32;
         self.store.data_mut().configuration = configuration;
@@ -211,6 +249,7 @@ impl Vm {
             .collect();
         for context in due {
             self.store.data_mut().effective = None;
+            self.store.data_mut().root = context;
             // A trap is kept in `trapped`.
             let _ = self.call::<_, ()>("proxy_on_tick", context);
         }
@@ -316,7 +355,7 @@ impl Vm {
     pub fn end_stream(&mut self, context: u32) -> Result<()> {
         self.store.data_mut().effective = Some(context);
         self.call::<_, ()>("proxy_on_log", context)?;
-        self.call::<_, u32>("proxy_on_done", context)?;
+        self.enter("proxy_on_done", &[context])?;
         self.call::<_, ()>("proxy_on_delete", context)?;
         self.store.data_mut().streams.remove(&context);
         Ok(())
@@ -326,11 +365,11 @@ impl Vm {
         std::mem::take(&mut self.store.data_mut().out)
     }
 
-    pub fn reply(&mut self, token: u32, reply: Option<&Reply>) -> Result<()> {
+    pub fn reply(&mut self, root: u32, token: u32, reply: Option<&Reply>) -> Result<()> {
         let (headers, body) = reply.map_or((0, 0), |r| (1u32, r.body.len() as u32));
         self.store.data_mut().reply = reply.cloned();
         self.store.data_mut().effective = None;
-        let root = self.roots.values().next().map_or(0, |r| r.context);
+        self.store.data_mut().root = root;
         let result =
             self.call::<_, ()>("proxy_on_http_call_response", (root, token, headers, body, 0u32));
         self.store.data_mut().reply = None;

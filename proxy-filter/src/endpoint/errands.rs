@@ -84,7 +84,7 @@ impl Errands {
         let sent = Sent::Digest { id: digest.id.clone() };
         match notifier::post(notifier, digest) {
             Ok(call) => self.send(&notifier.cluster, &notifier.cluster, &call, sent, config, now),
-            Err(e) => self.failed(&sent, &e, config, now),
+            Err(e) => self.failed(&sent, &e, 0, config, now),
         }
     }
 
@@ -130,13 +130,13 @@ impl Errands {
         config: &Config,
         now: Timestamp,
     ) {
-        match host::call(cluster, call.headers(authority), &call.body, TIMEOUT) {
+        match host::call(cluster, &call.headers(authority), &call.body, TIMEOUT) {
             Ok(token) => self.inflight.push((token, sent)),
             Err(status) => {
                 let why = format!(
-                    "the proxy takes no call to `{cluster}` ({status:?}); is the cluster defined?"
+                    "the proxy takes no call to `{cluster}` (status {status}); is the cluster defined?"
                 );
-                self.failed(&sent, &why, config, now);
+                self.failed(&sent, &why, 0, config, now);
             }
         }
     }
@@ -147,28 +147,31 @@ impl Errands {
             return false;
         };
         let (_, sent) = self.inflight.remove(at);
+        let asked_ms = reply.retry_after_ms;
         match &sent {
             Sent::Digest { id } if notifier::is_delivered(reply) => {
                 shared::update_state(|s| s.judge.outbox.delivered(id));
             }
-            Sent::Digest { .. } => self.failed(&sent, &outbound::describe(reply), config, now),
+            Sent::Digest { .. } => {
+                self.failed(&sent, &outbound::describe(reply), asked_ms, config, now);
+            }
             Sent::Queue => match queue::read(&config.queue, reply) {
                 Ok(depth) => {
                     // Twice a polling window, so that one failure leaves no window without.
                     self.queue.done(now, (config.windows.poll_s / 2).max(1));
                     shared::update_state(|s| s.judge.put_queue_depth(depth, now));
                 }
-                Err(why) => self.failed(&sent, &why, config, now),
+                Err(why) => self.failed(&sent, &why, asked_ms, config, now),
             },
             Sent::Replicas => match workload::read(reply) {
                 Ok(replicas) => {
                     self.replicas.done(now, config.windows.poll_s);
                     shared::update_state(|s| s.judge.put_replicas(replicas));
                 }
-                Err(why) => self.failed(&sent, &why, config, now),
+                Err(why) => self.failed(&sent, &why, asked_ms, config, now),
             },
             Sent::CapRead { scaled_object } => {
-                self.cap_read(scaled_object, scaled_object::read(reply), config, now);
+                self.cap_read(scaled_object, reply, config, now);
             }
             Sent::CapWrite { scaled_object, from, to } => match reply.status {
                 Some(200) => {
@@ -180,23 +183,17 @@ impl Errands {
                 }
                 // Somebody wrote since: read again at the next tick.
                 Some(409) => {}
-                _ => self.failed(&sent, &outbound::describe(reply), config, now),
+                _ => self.failed(&sent, &outbound::describe(reply), asked_ms, config, now),
             },
         }
         true
     }
 
-    fn cap_read(
-        &mut self,
-        name: &str,
-        read: Result<Option<scaled_object::Numbers>, String>,
-        config: &Config,
-        now: Timestamp,
-    ) {
+    fn cap_read(&mut self, name: &str, reply: &Reply, config: &Config, now: Timestamp) {
         let sent = Sent::CapRead { scaled_object: name.to_owned() };
-        let numbers = match read {
+        let numbers = match scaled_object::read(reply) {
             Ok(numbers) => numbers,
-            Err(why) => return self.failed(&sent, &why, config, now),
+            Err(why) => return self.failed(&sent, &why, reply.retry_after_ms, config, now),
         };
         let state = shared::state();
         let lower = numbers.and_then(|n| {
@@ -223,27 +220,27 @@ impl Errands {
         }
     }
 
-    fn failed(&mut self, sent: &Sent, why: &str, config: &Config, now: Timestamp) {
+    fn failed(&mut self, sent: &Sent, why: &str, asked_ms: u64, config: &Config, now: Timestamp) {
         let seed = now.millis().unsigned_abs();
         let what = match sent {
             Sent::Digest { id } => {
                 shared::update_state(|s| {
-                    let backoff = |attempts| crate::retry::delay_ms(attempts, seed);
+                    let backoff = |attempts| crate::retry::delay_ms(attempts, seed).max(asked_ms);
                     s.judge.outbox.failed(id, now, config.windows.poll_s, backoff);
                 });
                 format!("digest {id} is not sent")
             }
             Sent::Queue => {
-                self.queue.failed(now, seed);
+                self.queue.failed(now, seed, asked_ms);
                 "the queue depth is not known".to_owned()
             }
             Sent::Replicas => {
-                self.replicas.failed(now, seed);
+                self.replicas.failed(now, seed, asked_ms);
                 shared::update_state(|s| s.publish_failures += 1);
                 "the worker's replicas cannot be read".to_owned()
             }
             Sent::CapRead { scaled_object } | Sent::CapWrite { scaled_object, .. } => {
-                self.cap.failed(now, seed);
+                self.cap.failed(now, seed, asked_ms);
                 shared::update_state(|s| {
                     s.publish_failures += 1;
                     s.judge.caps.postpone(scaled_object);

@@ -6,7 +6,7 @@ use super::watch;
 use crate::config::Config;
 use crate::host::{self, Level};
 use crate::outbound::config_map::{self, Publication, Published, Recovered};
-use crate::outbound::{Call, Reply};
+use crate::outbound::{self, Call, Reply};
 use crate::retry::{self, Pace};
 use crate::shared::{self, State};
 use gate::document::{Merged, Observer};
@@ -146,7 +146,7 @@ impl Holder {
         let publication = Publication { verdict: &verdict, merged, judge: &state.judge };
         let call = match &state.resource_version {
             Some(version) => publication.patch(config, version),
-            None => publication.apply(config),
+            None => publication.create(config),
         };
         match call {
             Ok(call) => {
@@ -166,10 +166,11 @@ impl Holder {
         let Some(publish) = &config.publish else {
             return;
         };
-        match host::call(&publish.cluster, call.headers(&publish.authority), &call.body, TIMEOUT) {
+        match host::call(&publish.cluster, &call.headers(&publish.authority), &call.body, TIMEOUT) {
             Ok(token) => self.inflight = Some((token, sent)),
             Err(status) => self.failed(
-                &format!("publish.cluster: the proxy takes no call to `{}` ({status:?}); is the cluster defined?", publish.cluster),
+                &format!("publish.cluster: the proxy takes no call to `{}` (status {status}); is the cluster defined?", publish.cluster),
+                0,
                 now,
             ),
         }
@@ -184,18 +185,22 @@ impl Holder {
             return;
         };
         match sent {
-            Sent::Get => self.got(config_map::read(reply, now), now),
+            Sent::Get => self.got(reply, now),
             Sent::Publish { number, digests, originals, verdict } => {
                 let up_to = (number, digests, originals);
-                self.published(config_map::published(reply), up_to, &verdict, config, now);
+                self.published(reply, up_to, &verdict, config, now);
             }
         }
     }
 
-    fn got(&mut self, recovered: Recovered, now: Timestamp) {
-        let (judge, theirs, version) = match recovered {
+    fn got(&mut self, reply: &Reply, now: Timestamp) {
+        let (judge, theirs, version) = match config_map::read(reply, now) {
             Recovered::Failed(why) => {
-                self.failed(&format!("the gateway's state cannot be read: {why}"), now);
+                self.failed(
+                    &format!("the gateway's state cannot be read: {why}"),
+                    reply.retry_after_ms,
+                    now,
+                );
                 return;
             }
             Recovered::Absent => {
@@ -242,13 +247,13 @@ impl Holder {
 
     fn published(
         &mut self,
-        outcome: Published,
+        reply: &Reply,
         (number, digests, originals): (u64, u64, Originals),
         verdict: &Verdict,
         config: &Config,
         now: Timestamp,
     ) {
-        match outcome {
+        match config_map::published(reply) {
             Published::Done { resource_version } => {
                 self.succeeded();
                 shared::update_state(|state| {
@@ -263,11 +268,20 @@ impl Holder {
                 self.send(config, config_map::get(config), Sent::Get, now);
             }
             Published::Gone => {
-                self.failed("the gateway's ConfigMap is gone; it is created anew", now);
+                let why = outbound::describe(reply);
+                self.failed(
+                    &format!("the gateway's ConfigMap is gone ({why}); it is created anew"),
+                    0,
+                    now,
+                );
                 shared::update_state(|state| state.resource_version = None);
             }
             Published::Refused(why) => {
-                self.failed(&format!("the verdict is not published: {why}"), now);
+                self.failed(
+                    &format!("the verdict is not published: {why}"),
+                    reply.retry_after_ms,
+                    now,
+                );
             }
         }
     }
@@ -276,8 +290,8 @@ impl Holder {
         self.pace.succeeded();
     }
 
-    fn failed(&mut self, why: &str, now: Timestamp) {
-        let delay_ms = self.pace.failed(now, now.millis().unsigned_abs());
+    fn failed(&mut self, why: &str, asked_ms: u64, now: Timestamp) {
+        let delay_ms = self.pace.failed(now, now.millis().unsigned_abs(), asked_ms);
         let attempts = self.pace.attempts();
         shared::update_state(|state| {
             state.publish_failures += 1;

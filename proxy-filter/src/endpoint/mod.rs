@@ -92,10 +92,6 @@ impl Stream {
 
     pub fn request_headers(&mut self, config: &Config, end_of_stream: bool) -> Next {
         let path = host::header(MapType::HttpRequestHeaders, b":path").unwrap_or_default();
-        #[cfg(feature = "trap")]
-        if path == b"/keda/trap" {
-            std::process::abort();
-        }
         let Some(endpoint) = Endpoint::at(&path) else {
             return Next::Pass;
         };

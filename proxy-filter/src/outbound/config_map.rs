@@ -1,5 +1,5 @@
 //! The gateway's own ConfigMap: read once at the start, written by merge
-//! PATCH, created by server-side apply where it is absent.
+//! PATCH, created by POST where it is absent.
 //!
 //! The PATCH carries the `resourceVersion` that was read last, so that two
 //! processes of one gateway (a hot restart) cannot overwrite each other
@@ -14,15 +14,15 @@ use gate::time::Timestamp;
 use gate::verdict::{config_map_name, Verdict, LANE_LABEL, MERGED_KEY, STATE_KEY, VERDICT_KEY};
 use serde_json::{json, Value};
 
-/// Owner of the fields in server-side apply.
+/// Owner of the fields of a created object.
 const FIELD_MANAGER: &str = "canary-gate";
 
+fn collection(config: &Config) -> String {
+    format!("/api/v1/namespaces/{}/configmaps", config.lane.namespace)
+}
+
 fn path(config: &Config) -> String {
-    format!(
-        "/api/v1/namespaces/{}/configmaps/{}",
-        config.lane.namespace,
-        config_map_name(&config.gateway.id)
-    )
+    format!("{}/{}", collection(config), config_map_name(&config.gateway.id))
 }
 
 pub fn get(config: &Config) -> Call {
@@ -66,11 +66,11 @@ impl Publication<'_> {
         })
     }
 
-    /// Server-side apply, which creates the ConfigMap.
+    /// Creates the ConfigMap; of two processes that find none, one does.
     ///
     /// # Errors
     /// The codec's word; never for these types.
-    pub fn apply(&self, config: &Config) -> Result<Call, String> {
+    pub fn create(&self, config: &Config) -> Result<Call, String> {
         let mut object = self.object(config)?;
         if let Some(root) = object.as_object_mut() {
             root.insert("apiVersion".to_owned(), "v1".into());
@@ -81,10 +81,9 @@ impl Publication<'_> {
             metadata.insert("namespace".to_owned(), config.lane.namespace.clone().into());
         }
         Ok(Call {
-            method: "PATCH",
-            path: format!("{}?fieldManager={FIELD_MANAGER}&force=true", path(config)),
-            // JSON is YAML.
-            content_type: "application/apply-patch+yaml",
+            method: "POST",
+            path: format!("{}?fieldManager={FIELD_MANAGER}", collection(config)),
+            content_type: "application/json",
             body: object.to_string().into_bytes(),
         })
     }
@@ -174,7 +173,7 @@ mod tests {
     }
 
     fn reply(status: Option<u16>, body: Value) -> Reply {
-        Reply { status, body: body.to_string().into_bytes() }
+        crate::outbound::tests::reply(status, body.to_string())
     }
 
     #[test]
@@ -204,14 +203,14 @@ mod tests {
     }
 
     #[test]
-    fn apply_names_the_object() {
+    fn create_names_the_object() {
         let c = config();
         let judge = Judge::unknown(NOW);
         let verdict = judge.verdict(&c.judge_config(), NOW);
         let merged =
             judge.document(&Window::default(), &c.judge_config(), Observer::default(), NOW);
         let call =
-            Publication { verdict: &verdict, merged: &merged, judge: &judge }.apply(&c).unwrap();
+            Publication { verdict: &verdict, merged: &merged, judge: &judge }.create(&c).unwrap();
         let object: Value = serde_json::from_slice(&call.body).unwrap();
         assert_eq!(object["metadata"]["name"], "canary-gate.gw-a1");
         assert_eq!(object["kind"], "ConfigMap");

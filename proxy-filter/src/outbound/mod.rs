@@ -34,7 +34,19 @@ impl Call {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     pub status: Option<u16>,
+    /// `Retry-After`, milliseconds; 0 where the server asked for no delay.
+    pub retry_after_ms: u64,
     pub body: Vec<u8>,
+}
+
+/// Longest delay that a server may ask for, seconds: a verdict that is not
+/// renewed is stale soon after.
+const MOST_RETRY_AFTER_S: u64 = 60;
+
+/// `Retry-After` in seconds, as API servers send it. A date means nothing here.
+pub fn retry_after_ms(header: &[u8]) -> u64 {
+    let seconds = std::str::from_utf8(header).ok().and_then(|h| h.trim().parse::<u64>().ok());
+    seconds.unwrap_or(0).min(MOST_RETRY_AFTER_S) * 1_000
 }
 
 /// The JSON of a 200.
@@ -66,4 +78,25 @@ pub fn describe(reply: &Reply) -> String {
         })
         .unwrap_or_default();
     format!("the server answered {status} {message}")
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    pub fn reply(status: Option<u16>, body: impl Into<Vec<u8>>) -> Reply {
+        Reply { status, retry_after_ms: 0, body: body.into() }
+    }
+
+    #[rstest]
+    #[case(b"1", 1_000)]
+    #[case(b" 17 ", 17_000)]
+    #[case(b"86400", 60_000)]
+    #[case(b"-1", 0)]
+    #[case(b"Wed, 21 Oct 2026 07:28:00 GMT", 0)]
+    #[case(&[0xff], 0)]
+    fn retry_after(#[case] header: &[u8], #[case] expected: u64) {
+        assert_eq!(retry_after_ms(header), expected);
+    }
 }

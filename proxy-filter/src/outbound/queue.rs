@@ -98,6 +98,7 @@ fn of_prometheus(body: &Value) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outbound::tests::reply;
     use rstest::rstest;
     use serde_json::json;
 
@@ -133,7 +134,7 @@ mod tests {
     #[case::matrix("prometheus", json!({"status": "success", "data": {"resultType": "matrix", "result": []}}), Err("neither a vector nor"))]
     #[case::error("prometheus", json!({"status": "error", "error": "parse error"}), Err("parse error"))]
     fn depths(#[case] source: &str, #[case] body: Value, #[case] expected: Result<u64, &str>) {
-        let reply = Reply { status: Some(200), body: body.to_string().into_bytes() };
+        let reply = reply(Some(200), body.to_string().into_bytes());
         match (read(&queue(source), &reply), expected) {
             (Ok(got), Ok(n)) => assert_eq!(got, n),
             (Err(got), Err(part)) => assert!(got.contains(part), "{got}"),
@@ -145,6 +146,6 @@ mod tests {
     fn a_query_is_encoded() {
         let call = get(&queue("prometheus")).unwrap();
         assert_eq!(call.path, "/api/v1/query?query=sum%28jobs%7Blane%3D%22a%22%7D%29");
-        assert!(read(&queue("nats"), &Reply { status: None, body: vec![] }).is_err());
+        assert!(read(&queue("nats"), &reply(None, vec![])).is_err());
     }
 }

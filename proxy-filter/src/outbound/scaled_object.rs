@@ -59,13 +59,14 @@ pub fn read(reply: &Reply) -> Result<Option<Numbers>, String> {
 mod tests {
     use super::*;
     use crate::config::{tests::sample, Config};
+    use crate::outbound::tests::reply;
 
     #[test]
     fn numbers_are_read_and_the_maximum_written_alone() {
         let body = json!({
             "metadata": {"resourceVersion": "7"}, "spec": {"maxReplicaCount": 20, "minReplicaCount": 1}
         });
-        let reply = Reply { status: Some(200), body: body.to_string().into_bytes() };
+        let reply = reply(Some(200), body.to_string().into_bytes());
         let numbers = read(&reply).unwrap().unwrap();
         assert_eq!((numbers.max, numbers.min), (Some(20), Some(1)));
         let config = Config::parse(sample().to_string().as_bytes()).unwrap();
@@ -83,9 +84,9 @@ mod tests {
 
     #[test]
     fn one_that_is_gone_is_no_failure() {
-        assert_eq!(read(&Reply { status: Some(404), body: vec![] }), Ok(None));
-        assert!(read(&Reply { status: Some(403), body: vec![] }).is_err());
-        assert!(read(&Reply { status: None, body: vec![] }).is_err());
-        assert!(read(&Reply { status: Some(200), body: b"{}".to_vec() }).is_err());
+        assert_eq!(read(&reply(Some(404), vec![])), Ok(None));
+        assert!(read(&reply(Some(403), vec![])).is_err());
+        assert!(read(&reply(None, vec![])).is_err());
+        assert!(read(&reply(Some(200), b"{}".to_vec())).is_err());
     }
 }

@@ -63,6 +63,7 @@ mod tests {
     #[test]
     fn a_scale_without_a_number_has_none() {
         let reply = |status, body: serde_json::Value| Reply {
+            retry_after_ms: 0,
             status: Some(status),
             body: body.to_string().into_bytes(),
         };
