@@ -119,7 +119,9 @@ fn a_start_without_an_api_server_is_frozen_until_it_answers() {
     let envoy = start(&api);
     let d =
         envoy.wait_for(15, "a document", |d| d["observer"]["publish_failures"].as_u64() >= Some(1));
-    assert_eq!((&d["status"], &d["scaling"]["frozen"]), (&json!("warming"), &json!(1)));
+    // `degraded` by the node's missing facts, should a poll have passed.
+    assert!(d["status"] == "warming" || d["status"] == "degraded", "{d}");
+    assert_eq!(d["scaling"]["frozen"], 1);
     assert_eq!(d["canary_active"], true);
     // Meanwhile another process made it.
     let made = json!({
@@ -130,7 +132,7 @@ fn a_start_without_an_api_server_is_frozen_until_it_answers() {
     api.cluster.lock().unwrap().put(made);
     set(&api, None);
     let begun = Instant::now();
-    while verdict(&api)["frozen_by"] != json!(["state_unknown"]) {
+    while !verdict(&api)["frozen_by"].to_string().contains("state_unknown") {
         assert!(begun.elapsed() < Duration::from_secs(40), "{}\n{}", verdict(&api), envoy.log());
         thread::sleep(Duration::from_millis(200));
     }
