@@ -9,6 +9,7 @@ mod filter;
 mod fuzz;
 mod hostile_host;
 mod layout;
+mod load;
 mod module_shape;
 mod policy_rules;
 mod policy_settings;

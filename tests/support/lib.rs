@@ -1,5 +1,6 @@
 //! The start-up that the end-to-end topics share.
 
+pub mod client;
 pub mod envoy;
 pub mod servers;
 pub mod simulation;
