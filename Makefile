@@ -16,7 +16,8 @@ test: wasm ## everything: unit, property, both wasm modules, real Envoy
 	@scripts/build-wasm.sh --with-instrumented
 	@scripts/test.sh
 
-bench: wasm ## what the policy costs, against one that decides nothing
+bench: wasm ## what the policy and the filter cost, against ones that do nothing
+	@scripts/setup.sh envoy
 	@scripts/build-wasm.sh --with-bare
 	@cargo run --locked -q -p tests --bin bench
 

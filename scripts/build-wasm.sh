@@ -48,6 +48,7 @@ if [ "${1:-}" = --with-instrumented ]; then
 fi
 
 if [ "${1:-}" = --with-bare ]; then
-    build -p bare-policy
+    build -p bare-policy -p bare-filter
     install_as "$CARGO_TARGET_DIR/$target/release/bare_policy.wasm" target/bare/bare_policy.wasm
+    install_as "$CARGO_TARGET_DIR/$target/release/bare_filter.wasm" target/bare/bare_filter.wasm
 fi

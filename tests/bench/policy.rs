@@ -1,0 +1,198 @@
+//! What the policy costs, on Kubewarden's own engine.
+//!
+//! Machines are noisy, so every figure stands beside the same figure of a
+//! policy that only parses and accepts, taken in turns with it; the ratio is
+//! what counts. The host's look-ups are answered from memory: what is measured
+//! is the guest and the engine. Budgets that are missed are said.
+
+use gate::document::Status;
+use gate::facts::DiskTier;
+use gate::signals::disk::DiskLevel;
+use gate::time::Timestamp;
+use gate::verdict::Verdict;
+use serde_json::{json, Value};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tests::root;
+use wasmtime_provider::{WasmtimeEngineProviderBuilder, WasmtimeEngineProviderPre};
+
+type Answer = Arc<Mutex<Vec<u8>>>;
+
+fn compile(path: &str) -> WasmtimeEngineProviderPre {
+    let bytes =
+        std::fs::read(root(path)).unwrap_or_else(|e| panic!("{path}: {e}; `make bench` builds it"));
+    WasmtimeEngineProviderBuilder::new().module_bytes(&bytes).build_pre().unwrap()
+}
+
+fn host(compiled: &WasmtimeEngineProviderPre, list: &Answer) -> wapc::WapcHost {
+    let list = Arc::clone(list);
+    wapc::WapcHost::new(
+        Box::new(compiled.rehydrate(None).unwrap()),
+        Some(Box::new(move |_, _, _, operation, _| match operation {
+            "list_resources_by_namespace" => Ok(list.lock().unwrap().clone()),
+            other => Err(format!("unexpected {other}").into()),
+        })),
+    )
+    .unwrap()
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Timestamp::from_millis(since.as_millis() as i64)
+}
+
+/// The host's answer with `gateways` verdicts, all with a canary active.
+fn list(gateways: usize) -> Vec<u8> {
+    let observed_at = now();
+    let items: Vec<Value> = (0..gateways)
+        .map(|i| {
+            let verdict = Verdict {
+                schema: gate::verdict::SCHEMA.into(),
+                gateway: format!("gw-{i}"),
+                az: "a".into(),
+                observed_at,
+                status: Status::Healthy,
+                canary_active: true,
+                degraded: false,
+                frozen: false,
+                frozen_by: vec![],
+                aborted: false,
+                asleep: false,
+                disk: DiskLevel::Ok,
+                disk_tier: DiskTier::Tb1,
+                epoch: 1_764_000_000,
+                promotion_frozen: true,
+                maintenance: false,
+                az_under_test: Some("a".into()),
+                stable_replicas: Some(6),
+                headroom: 1,
+                skill_hash: Some("c4e1".into()),
+                stable_skill_hash: Some("9a70".into()),
+                reason: "canary_5xx_rate 0.003 (limit 0.005): 13 errors in 4211 requests over 5 buckets".into(),
+            };
+            let verdict = serde_json::to_string(&verdict).unwrap();
+            json!({ "metadata": { "name": format!("canary-gate.gw-{i}") }, "data": { "verdict": verdict } })
+        })
+        .collect();
+    serde_json::to_vec(&json!({ "apiVersion": "v1", "kind": "ConfigMapList", "items": items }))
+        .unwrap()
+}
+
+/// 7 -> 8 on an object of 4 KiB, which the canary cap refuses.
+fn payload(gateways: usize, new: i64) -> Vec<u8> {
+    let listed: Vec<Value> = (0..gateways)
+        .map(|i| json!({ "id": format!("gw-{i}"), "az": "a", "writer": format!("system:serviceaccount:builds:canary-gate-gw-{i}") }))
+        .collect();
+    let object = |max: i64| {
+        json!({
+            "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
+            "metadata": { "name": "openclaw-worker", "namespace": "builds", "annotations": { "padding": "x".repeat(3_700) } },
+            "spec": { "scaleTargetRef": { "name": "openclaw-worker" }, "minReplicaCount": 1, "maxReplicaCount": max,
+                      "triggers": [{ "type": "redis", "metadata": { "listName": "build-jobs", "listLength": "8" } }] }
+        })
+    };
+    let request = json!({
+        "uid": "705ab4f5-6393-11e8-b7cc-42010a800002", "operation": "UPDATE", "namespace": "builds", "name": "openclaw-worker",
+        "kind": { "group": "keda.sh", "version": "v1alpha1", "kind": "ScaledObject" },
+        "resource": { "group": "keda.sh", "version": "v1alpha1", "resource": "scaledobjects" },
+        "userInfo": { "username": "kubernetes-admin", "groups": ["system:authenticated"] },
+        "object": object(new), "oldObject": object(7),
+    });
+    let settings = json!({ "lanes": [{
+        "name": "openclaw-build-lane", "namespace": "builds", "stableReplicas": 6, "headroom": 1,
+        "targets": [{ "kind": "Deployment", "name": "openclaw-worker", "slice": "stable", "scaledObject": "openclaw-worker" }],
+        "gateways": listed,
+    }] });
+    serde_json::to_vec(&json!({ "settings": settings, "request": request })).unwrap()
+}
+
+/// The n-th smallest of a hundred.
+fn percentile(times: &mut [Duration], of_hundred: usize) -> Duration {
+    times.sort();
+    times[(times.len() * of_hundred / 100).min(times.len() - 1)]
+}
+
+struct Row {
+    name: String,
+    ours: Vec<Duration>,
+    bare: Vec<Duration>,
+}
+
+impl Row {
+    /// Prints both, and gives the median and the ratio.
+    fn print(&mut self) -> (Duration, f64) {
+        let (ours, bare) = (percentile(&mut self.ours, 50), percentile(&mut self.bare, 50));
+        let ratio = ours.as_secs_f64() / bare.as_secs_f64();
+        println!(
+            "{:<44} {:>9.1} µs (p99 {:>9.1})   bare {:>7.1} µs   {ratio:.2} ×",
+            self.name,
+            ours.as_secs_f64() * 1e6,
+            percentile(&mut self.ours, 99).as_secs_f64() * 1e6,
+            bare.as_secs_f64() * 1e6,
+        );
+        (ours, ratio)
+    }
+}
+
+/// Both policies on the same payload, in turns.
+fn measure(
+    name: &str,
+    rounds: usize,
+    (ours, bare): (&WasmtimeEngineProviderPre, &WasmtimeEngineProviderPre),
+    gateways: usize,
+    new: i64,
+    warm: bool,
+) -> Row {
+    let answer: Answer = Arc::new(Mutex::new(list(gateways)));
+    let payload = payload(gateways, new);
+    let hosts = [host(ours, &answer), host(bare, &answer)];
+    let mut row = Row { name: name.into(), ours: vec![], bare: vec![] };
+    for _ in 0..rounds {
+        for (i, compiled) in [ours, bare].into_iter().enumerate() {
+            let begun = Instant::now();
+            let fresh = (!warm).then(|| host(compiled, &answer));
+            let said = fresh.as_ref().unwrap_or(&hosts[i]).call("validate", &payload).unwrap();
+            let took = begun.elapsed();
+            let said: Value = serde_json::from_slice(&said).unwrap();
+            let accepted = i == 1 || new <= 7;
+            assert_eq!(said["accepted"], accepted, "{said}");
+            [&mut row.ours, &mut row.bare][i].push(took);
+        }
+        // A minute of measuring must not make the state stale.
+        *answer.lock().unwrap() = list(gateways);
+    }
+    row
+}
+
+/// Prints the table; the budgets that were missed.
+pub fn run() -> Vec<String> {
+    let ours = compile("dist/policy.wasm");
+    let bare = compile("target/bare/bare_policy.wasm");
+    let both = (&ours, &bare);
+    for (name, path) in
+        [("policy.wasm", "dist/policy.wasm"), ("bare policy", "target/bare/bare_policy.wasm")]
+    {
+        println!("{name}: {} bytes", std::fs::metadata(root(path)).unwrap().len());
+    }
+    println!("\none admission, object of 4 KiB, medians of interleaved calls");
+    let mut over = Vec::new();
+    let mut budget = |what: &str, is_kept: bool| {
+        if !is_kept {
+            over.push(what.to_owned());
+        }
+    };
+    let (lower, ratio) = measure("warm, a lowering (no look-up)", 500, both, 1, 6, true).print();
+    budget("a lowering: 2 × the bare policy", ratio <= 2.0);
+    budget("a lowering: 100 µs", lower <= Duration::from_micros(100));
+    let (one, ratio) = measure("warm, refused, 1 gateway", 500, both, 1, 8, true).print();
+    budget("1 gateway: 100 µs", one <= Duration::from_micros(100));
+    budget("1 gateway: 2 × the bare policy", ratio <= 2.0);
+    measure("a new instance, refused, 1 gateway", 300, both, 1, 8, false).print();
+    for gateways in [10, 100] {
+        measure(&format!("warm, refused, {gateways} gateways"), 100, both, gateways, 8, true)
+            .print();
+    }
+    let (thousand, _) = measure("warm, refused, 1000 gateways", 40, both, 1_000, 8, true).print();
+    budget("1,000 gateways: 5 ms", thousand <= Duration::from_millis(5));
+    over
+}
