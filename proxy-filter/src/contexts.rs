@@ -159,6 +159,7 @@ impl Root {
         let now = host::now();
         if config.role.probes() {
             probe::start(self.vm, &config, now);
+            probe::tick(&config, now);
         }
         host::set_tick(if config.role.serves() {
             COMMAND_TICK

@@ -12,6 +12,7 @@
 //!
 //! The wall clock is not read here: a request counts in the bucket that was
 //! running at its worker's last tick, so it may lie one tick too early.
+//! Configuring a plugin ticks too, so that pushes starve no tick.
 
 use crate::config::{Config, SliceBy};
 use crate::host::{self, MapType};
@@ -199,7 +200,7 @@ pub fn tick(config: &Config, now: Timestamp) {
             w.bucket = Some(running);
             return;
         }
-        let counted = w.recorder.drain(w.bucket.unwrap_or(running));
+        let counted = w.recorder.drain(bucket_of(w.bucket, running));
         let nothing_kept = w.kept.is_empty();
         match w.kept.last_mut().filter(|last| last.index == counted.index) {
             // Not written for a while: buckets add up, so memory stays bounded by time.
@@ -233,6 +234,29 @@ pub fn tick(config: &Config, now: Timestamp) {
     });
 }
 
+/// The bucket of what was counted since the last tick, when bucket `last` ran.
+/// Where that is not this one or the one before, the clock was set, or no tick
+/// came for long: what was counted is of about now.
+fn bucket_of(last: Option<u64>, running: u64) -> u64 {
+    last.filter(|last| *last == running || *last + 1 == running).unwrap_or(running)
+}
+
 fn tick_ms(config: &Config) -> i64 {
     i64::try_from(config.windows.tick_s * 1000).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bucket_of;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::the_same(Some(7), 7)]
+    #[case::the_one_before(Some(6), 6)]
+    #[case::a_late_tick(Some(5), 7)]
+    #[case::a_clock_set_back(Some(8), 7)]
+    #[case::the_first(None, 7)]
+    fn buckets(#[case] last: Option<u64>, #[case] expected: u64) {
+        assert_eq!(bucket_of(last, 7), expected);
+    }
 }

@@ -179,7 +179,8 @@ pub struct Merge {
     /// Workers that wrote lately.
     pub workers: u32,
     pub latency: Option<Latency>,
-    pub takeovers: u64,
+    /// Workers' VMs that ended: slots that changed their owner or have none alive.
+    pub ended: u64,
     pub unreadable: u64,
     pub hashes: Vec<SeenHash>,
 }
@@ -196,8 +197,9 @@ pub fn merge_slots(windows: Periods, now: Timestamp) -> Merge {
             Ok(slot) if slot.bucket_s != windows.bucket_s() => merge.unreadable += 1,
             Ok(slot) => {
                 merge.latency = slot.latency.or(merge.latency);
-                merge.workers += u32::from(is_fresh(&slot, now, windows.tick_s));
-                merge.takeovers += u64::from(slot.takeovers);
+                let alive = is_fresh(&slot, now, windows.tick_s);
+                merge.workers += u32::from(alive);
+                merge.ended += u64::from(slot.takeovers) + u64::from(!alive);
                 merge.window.merge(&slot.window);
                 slot.hashes.into_iter().for_each(|h| snapshot::see(&mut merge.hashes, h));
             }

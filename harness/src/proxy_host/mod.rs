@@ -305,6 +305,39 @@ impl Proxy {
         Ok(())
     }
 
+    /// Pushes another configuration for every plugin as Envoy does where the
+    /// VM stays: new root contexts in it, then the old ones end.
+    ///
+    /// # Errors
+    /// As [`Proxy::start`].
+    pub fn push_in_place(&mut self, change: impl Fn(&mut Value)) -> Result<()> {
+        self.plugins.iter_mut().for_each(|p| change(&mut p.configuration));
+        for worker in 0..self.workers {
+            for plugin in 0..self.plugins.len() {
+                let old = self.vm(worker, plugin)?.forget_root(plugin);
+                self.load(worker, plugin)?;
+                if let Some(old) = old {
+                    self.vm(worker, plugin)?.end_root(old)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a worker, with VMs of its own.
+    ///
+    /// # Errors
+    /// As [`Proxy::start`].
+    pub fn add_worker(&mut self) -> Result<()> {
+        self.workers += 1;
+        (0..self.plugins.len()).try_for_each(|plugin| self.load(self.workers - 1, plugin))
+    }
+
+    /// Shared data is gone, and the VMs are still there.
+    pub fn lose_shared_data(&mut self) {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn drop_shared_without_vms(&mut self) {
         if self.vms.is_empty() {
             self.shared.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -319,6 +352,11 @@ impl Proxy {
     /// Number of shared-data keys.
     pub fn shared_keys(&self) -> usize {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    pub fn shared(&self, key: &str) -> Option<Vec<u8>> {
+        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.get(key.as_bytes()).map(|(value, _)| value)
     }
 
     /// Overwrites a shared value, as another version of the module would.

@@ -233,6 +233,19 @@ impl Vm {
         Ok(accepted)
     }
 
+    /// The plugin's root context, which is the plugin's no more.
+    pub fn forget_root(&mut self, plugin: usize) -> Option<u32> {
+        self.roots.remove(&plugin).map(|r| r.context)
+    }
+
+    /// A root context ends.
+    pub fn end_root(&mut self, context: u32) -> Result<()> {
+        self.store.data_mut().roots.retain(|r| *r != context);
+        self.store.data_mut().effective = None;
+        self.enter("proxy_on_done", &[context])?;
+        self.enter("proxy_on_delete", &[context])
+    }
+
     pub fn tick(&mut self, now_ns: i64) {
         let due: Vec<u32> = self
             .roots

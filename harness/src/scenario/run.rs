@@ -68,6 +68,7 @@ pub struct Simulation {
     reads: u64,
     /// The servers beside the API server.
     pub around: Neighbours,
+    tolerates_traps: bool,
 }
 
 /// Where a slice's traffic stands: what is owed, and counts for the pattern.
@@ -122,11 +123,18 @@ impl Simulation {
             next_worker: 0,
             reads: 0,
             around: Neighbours::new(notifier, queue),
+            tolerates_traps: false,
         })
     }
 
     pub fn cluster(&self) -> MutexGuard<'_, Cluster> {
         lock(&self.cluster)
+    }
+
+    /// Traps end a VM from here on, and not the run: requests go on as a proxy
+    /// would let them.
+    pub fn tolerate_traps(&mut self) {
+        self.tolerates_traps = true;
     }
 
     pub fn proxy(&mut self) -> &mut Proxy {
@@ -178,7 +186,7 @@ impl Simulation {
         self.proxy.tick();
         self.deliver_calls()?;
         let traps = self.proxy.traps();
-        if !traps.is_empty() {
+        if !traps.is_empty() && !self.tolerates_traps {
             bail!("a VM trapped: {}", traps.join("; "));
         }
         Ok(())
@@ -215,12 +223,15 @@ impl Simulation {
             match self.probe {
                 Probe::AccessLogger => {
                     let logger = Slice::ALL.iter().position(|s| *s == slice).unwrap_or(0);
-                    self.proxy.log(self.next_worker, logger, &request, Some(&response))?;
+                    let logged =
+                        self.proxy.log(self.next_worker, logger, &request, Some(&response));
+                    self.unless_tolerated(logged)?;
                 }
                 Probe::HttpFilter => {
                     // Requests overlap in life; here their time must not add up.
                     let quick = Response { duration_us: response.duration_us / 1000, ..response };
-                    self.proxy.request(self.next_worker, 0, &request, Some(&quick))?;
+                    let sent = self.proxy.request(self.next_worker, 0, &request, Some(&quick));
+                    self.unless_tolerated(sent)?;
                 }
             }
         }
@@ -240,9 +251,17 @@ impl Simulation {
             self.tokens.get("facts").context("tokens: facts need a token named `facts`")?.clone();
         let request =
             http::Request::new("PUT", "/keda/facts").bearer(&token).body(body.to_string());
-        match self.proxy.request(self.next_worker, self.endpoint, &request, None)? {
-            Outcome::Answered(r) if r.status == 204 => Ok(()),
-            other => bail!("facts were refused: {other:?}"),
+        match self.proxy.request(self.next_worker, self.endpoint, &request, None) {
+            Ok(Outcome::Answered(r)) if r.status == 204 => Ok(()),
+            Ok(other) => bail!("facts were refused: {other:?}"),
+            Err(trap) => self.unless_tolerated::<()>(Err(trap)),
+        }
+    }
+
+    fn unless_tolerated<T>(&self, done: Result<T>) -> Result<()> {
+        match done {
+            Err(trap) if !self.tolerates_traps => Err(trap),
+            _ => Ok(()),
         }
     }
 
@@ -260,7 +279,8 @@ impl Simulation {
                 }
             };
             let reply = Reply { status: answer.status, body: serde_json::to_vec(&answer.body)? };
-            self.proxy.reply(&call, Some(&reply))?;
+            let replied = self.proxy.reply(&call, Some(&reply));
+            self.unless_tolerated(replied)?;
         }
         Ok(())
     }

@@ -82,7 +82,7 @@ impl Holder {
             latency: merge.latency,
             unclassified: 0,
             publish_failures: state.publish_failures,
-            restarts: merge.takeovers + lease.moves,
+            restarts: merge.ended + lease.moves,
             unreadable_slots: merge.unreadable,
             previous_token_last_used: shared::token_uses().previous,
             ..Observer::default()
