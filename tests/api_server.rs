@@ -37,10 +37,10 @@ fn start(api: &ApiServer) -> Envoy {
 /// When the verdict was written or tried to be, from some time on.
 fn writes(api: &ApiServer, from: Instant) -> Vec<Duration> {
     let asked = api.asked.lock().unwrap_or_else(PoisonError::into_inner);
-    let ours = asked.iter().filter(|(at, method, path)| {
-        *at >= from && method == "PATCH" && path.contains("configmaps")
-    });
-    ours.map(|(at, ..)| at.duration_since(from)).collect()
+    let ours = asked
+        .iter()
+        .filter(|a| a.at >= from && a.method == "PATCH" && a.path.contains("configmaps"));
+    ours.map(|a| a.at.duration_since(from)).collect()
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod failure;
 mod filter;
 mod fuzz;
 mod hostile_host;
+mod hot_restart;
 mod layout;
 mod load;
 mod module_shape;

@@ -60,6 +60,8 @@ pub fn alone() -> MutexGuard<'static, ()> {
 
 pub struct Envoy {
     child: Child,
+    file: PathBuf,
+    workers: u32,
     pub vip: u16,
     pub management: u16,
     pub admin: u16,
@@ -95,8 +97,6 @@ impl Envoy {
     /// # Panics
     /// Where Envoy does not come up; its log is part of the message.
     pub fn start(setup: &Setup) -> Self {
-        let binary = root(".tools/envoy");
-        assert!(binary.exists(), "no Envoy: run `scripts/setup.sh envoy`");
         let (vip, management, admin) =
             (crate::servers::free_port(), crate::servers::free_port(), crate::servers::free_port());
         let text = fs::read_to_string(root("deploy/envoy").join(setup.configuration))
@@ -110,26 +110,14 @@ impl Envoy {
         let file = dir.join(format!("{}-{vip}.json", setup.configuration));
         fs::write(&file, config.to_string()).expect("the patched configuration");
         let log = dir.join(format!("{}-{vip}.log", setup.configuration));
-        let child = Command::new(&binary)
-            .arg("-c")
-            .arg(&file)
-            .args([
-                "--concurrency",
-                &setup.workers.to_string(),
-                "--use-dynamic-base-id",
-                "--log-path",
-            ])
-            .arg(&log)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("Envoy starts");
+        let child = spawn(&file, setup.workers, vip, 0, &log);
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(20)))
             .build()
             .new_agent();
-        let mut envoy = Self { child, vip, management, admin, log, agent };
+        let workers = setup.workers;
+        let mut envoy = Self { child, file, workers, vip, management, admin, log, agent };
         let begun = Instant::now();
         loop {
             let ready = envoy.agent.get(format!("http://127.0.0.1:{admin}/ready")).call();
@@ -144,6 +132,31 @@ impl Envoy {
             );
             thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// A second process that takes over the listeners of this one, which drains
+    /// for two seconds and ends after four.
+    pub fn hot_restart(&self) -> Self {
+        let log = self.log.with_extension("next.log");
+        let child = spawn(&self.file, self.workers, self.vip, 1, &log);
+        let (file, agent) = (self.file.clone(), self.agent.clone());
+        Self { child, file, log, agent, ..*self }
+    }
+
+    /// Waits for the process to end by itself.
+    ///
+    /// # Panics
+    /// Where it does not within 30 s.
+    pub fn wait_for_end(&mut self) {
+        let begun = Instant::now();
+        while self.child.try_wait().expect("a status").is_none() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "it goes on: {}", self.log());
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn whole_log(&self) -> String {
@@ -252,6 +265,23 @@ impl Envoy {
             thread::sleep(Duration::from_millis(200));
         }
     }
+}
+
+fn spawn(file: &Path, workers: u32, vip: u16, restart_epoch: u32, log: &Path) -> Child {
+    let binary = root(".tools/envoy");
+    assert!(binary.exists(), "no Envoy: run `scripts/setup.sh envoy`");
+    Command::new(&binary)
+        .arg("-c")
+        .arg(file)
+        .args(["--concurrency", &workers.to_string()])
+        // Processes of one gateway find each other by it, and no others.
+        .args(["--base-id", &vip.to_string(), "--restart-epoch", &restart_epoch.to_string()])
+        .args(["--drain-time-s", "2", "--parent-shutdown-time-s", "4", "--log-path"])
+        .arg(log)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("Envoy starts")
 }
 
 pub fn answer(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {

@@ -4,7 +4,7 @@
 //! connection that the proxy may be about to use.
 
 use harness::cluster::Cluster;
-use serde_json::json;
+use serde_json::{json, Value};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -186,13 +186,23 @@ pub enum Trouble {
     DoneAndCut,
 }
 
+/// What an API server was asked.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub at: Instant,
+    pub method: String,
+    pub path: String,
+    pub body: Value,
+    /// What it answered, where it did not go wrong.
+    pub status: u16,
+}
+
 /// An API server over HTTP, on the harness's cluster.
 pub struct ApiServer {
     pub port: u16,
     pub cluster: Arc<Mutex<Cluster>>,
     pub trouble: Arc<Mutex<Option<Trouble>>>,
-    /// When which method was asked for which path.
-    pub asked: Arc<Mutex<Vec<(Instant, String, String)>>>,
+    pub asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl ApiServer {
@@ -203,15 +213,27 @@ impl ApiServer {
         let (objects, wrong, heard) =
             (Arc::clone(&cluster), Arc::clone(&trouble), Arc::clone(&asked));
         let port = serve(move |r| {
-            let entry = (Instant::now(), r.method.clone(), r.path.clone());
-            heard.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+            let hear = |status| {
+                let asked = Asked {
+                    at: Instant::now(),
+                    method: r.method.clone(),
+                    path: r.path.clone(),
+                    body: serde_json::from_slice(&r.body).unwrap_or_default(),
+                    status,
+                };
+                heard.lock().unwrap_or_else(PoisonError::into_inner).push(asked);
+            };
             let trouble = *wrong.lock().unwrap_or_else(PoisonError::into_inner);
             match trouble {
                 Some(Trouble::Refuses(status, retry_after)) => {
+                    hear(status);
                     let body = json!({ "kind": "Status", "message": "as the test wants it" });
                     return Reply { status, retry_after, body: body.to_string().into_bytes() };
                 }
-                Some(Trouble::Cut) => return (RESET, vec![]).into(),
+                Some(Trouble::Cut) => {
+                    hear(0);
+                    return (RESET, vec![]).into();
+                }
                 _ => {}
             }
             let answer = objects.lock().unwrap_or_else(PoisonError::into_inner).http(
@@ -220,6 +242,7 @@ impl ApiServer {
                 &r.content_type,
                 &r.body,
             );
+            hear(answer.status);
             match trouble {
                 Some(Trouble::Slow(seconds)) => thread::sleep(Duration::from_secs(seconds)),
                 Some(Trouble::DoneAndCut) => return (RESET, vec![]).into(),
