@@ -19,4 +19,5 @@ mod real_envoy;
 mod real_servers;
 mod scenarios;
 mod schema;
+mod traps;
 mod windows;

@@ -29,8 +29,9 @@ pub struct Setup {
     pub change: fn(&mut Value),
     /// Another way for the probe to tell slices.
     pub slice: Option<Value>,
-    /// Module of the endpoint; the probe always runs the shipped one.
+    /// Modules of the two roles.
     pub endpoint_wasm: PathBuf,
+    pub probe_wasm: PathBuf,
 }
 
 impl Default for Setup {
@@ -48,6 +49,7 @@ impl Default for Setup {
             change: |_| {},
             slice: None,
             endpoint_wasm: root("dist/proxy-filter.wasm"),
+            probe_wasm: root("dist/proxy-filter.wasm"),
         }
     }
 }
@@ -163,6 +165,14 @@ impl Envoy {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
+    /// Whether a VM trapped in a callback, by Envoy's log; "" is any.
+    pub fn trapped_in(&self, callback: &str) -> bool {
+        // Envoy writes its log every 100 ms.
+        thread::sleep(Duration::from_millis(300));
+        let in_it = |l: &str| l.contains(&format!("proxy_on_{callback}")) && l.contains("Uncaught");
+        self.whole_log().lines().any(in_it)
+    }
+
     /// The last lines of Envoy's log.
     pub fn log(&self) -> String {
         let log = self.whole_log();
@@ -217,9 +227,16 @@ impl Envoy {
         answer(request.call())
     }
 
-    /// A request to an endpoint that arms a trap, in the instrumented module.
+    /// A PUT to an endpoint that arms a trap, in the instrumented module.
     pub fn trap(&self, callback: &str) -> Answer {
-        let request = self.agent.get(self.url("/keda/ready")).header("x-trap", callback);
+        let request = self.agent.put(self.url("/keda/facts")).header("x-trap", callback);
+        answer(request.header("authorization", format!("Bearer {}", token("facts"))).send("{}"))
+    }
+
+    /// A request of the canary on the VIP that arms a trap in a probe.
+    pub fn trap_probe(&self, callback: &str) -> Answer {
+        let request = self.agent.get(format!("http://127.0.0.1:{}/200/1", self.vip));
+        let request = request.header("host", "canary.gw.example.com").header("x-trap", callback);
         answer(request.call())
     }
 
@@ -276,7 +293,8 @@ fn spawn(file: &Path, workers: u32, vip: u16, restart_epoch: u32, log: &Path) ->
         .args(["--concurrency", &workers.to_string()])
         // Processes of one gateway find each other by it, and no others.
         .args(["--base-id", &vip.to_string(), "--restart-epoch", &restart_epoch.to_string()])
-        .args(["--drain-time-s", "2", "--parent-shutdown-time-s", "4", "--log-path"])
+        .args(["--drain-time-s", "2", "--parent-shutdown-time-s", "4"])
+        .args(["--file-flush-interval-msec", "100", "--log-path"])
         .arg(log)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -350,8 +368,7 @@ fn patch(config: &mut Value, setup: &Setup, vip: u16, management: u16, admin: u1
             }
         }
         plugin["configuration"]["value"] = inner.to_string().into();
-        let wasm: &Path =
-            if endpoint { &setup.endpoint_wasm } else { &root("dist/proxy-filter.wasm") };
+        let wasm = if endpoint { &setup.endpoint_wasm } else { &setup.probe_wasm };
         let wasm = fs::canonicalize(wasm).expect("the module; run `make wasm` first");
         plugin["vm_config"]["code"]["local"]["filename"] = wasm.display().to_string().into();
     });
