@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Each installs what it needs and builds what it runs.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench verdicts fuzz mutants lint wasm setup clean
+.PHONY: help demo test bench soak verdicts fuzz mutants lint wasm setup clean
 
 DIST := dist
 
@@ -20,6 +20,11 @@ bench: wasm ## what the policy and the filter cost, against ones that do nothing
 	@scripts/setup.sh envoy
 	@scripts/build-wasm.sh --with-bare
 	@cargo run --locked -q -p tests --bin bench
+
+soak: wasm ## millions of requests and a thousand configuration pushes: memory must be flat
+	@scripts/setup.sh envoy
+	@cargo run --locked -q -p tests --bin soak
+	SOAK_PUSHES=1000 cargo test --locked -q --workspace --test end_to_end -- pushes:: --nocapture
 
 verdicts: ## what the judges catch and cost on generated traffic, beside Flagger's and Argo's counting; minutes
 	@cargo run --locked -q --release -p gate --example verdicts

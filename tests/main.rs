@@ -15,6 +15,7 @@ mod load;
 mod module_shape;
 mod policy_rules;
 mod policy_settings;
+mod pushes;
 mod real_envoy;
 mod real_servers;
 mod scenarios;

@@ -153,9 +153,7 @@ impl Root {
     fn configure(&mut self, size: usize) -> Result<(), String> {
         let bytes = host::buffer(BufferType::PluginConfiguration, size);
         let config = Config::parse(&bytes)?;
-        if self.vm == 0 {
-            self.vm = shared::vm_number();
-        }
+        self.vm = shared::vm_number();
         let now = host::now();
         if config.role.probes() {
             probe::start(self.vm, &config, now);

@@ -17,6 +17,7 @@ use gate::verdict::Verdict;
 use gate::window::{Bucket, Periods, Window};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 /// Slots for workers. More live workers than this share slots.
@@ -67,14 +68,22 @@ where
     None
 }
 
+thread_local! {
+    /// This VM's number, the same for every plugin in it and over pushes.
+    static NUMBER: Cell<u64> = const { Cell::new(0) };
+}
+
 /// A number that no other VM of this process has; 0 when every race was lost,
 /// which only makes this VM take slots and leases under that number.
 pub fn vm_number() -> u64 {
-    update(VM, |n: Option<u64>| {
-        let next = n.unwrap_or(0) + 1;
-        Some((next, next))
-    })
-    .unwrap_or(0)
+    if NUMBER.get() == 0 {
+        let taken = update(VM, |n: Option<u64>| {
+            let next = n.unwrap_or(0) + 1;
+            Some((next, next))
+        });
+        NUMBER.set(taken.unwrap_or(0));
+    }
+    NUMBER.get()
 }
 
 /// Takes or renews the judge's lease.
