@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use tests::envoy::{alone, Envoy, Setup};
+use tests::http2::{self, GrpcUpstream};
 use tests::servers::{ApiServer, Notifier, Upstream};
 
 /// Routes and a filter before ours that fail in ways of their own.
@@ -16,6 +17,17 @@ fn change(config: &mut Value) {
         .unwrap();
     hcm.insert("upgrade_configs".into(), json!([{ "upgrade_type": "websocket" }]));
     let filters = hcm["http_filters"].as_array_mut().unwrap();
+    filters.insert(
+        0,
+        json!({
+            "name": "envoy.filters.http.health_check",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.health_check.v3.HealthCheck",
+                "pass_through_mode": false,
+                "headers": [{ "name": ":path", "string_match": { "exact": "/healthz" } }],
+            }
+        }),
+    );
     filters.insert(
         0,
         json!({
@@ -43,6 +55,7 @@ fn change(config: &mut Value) {
             "/flaky",
             json!({ "route": { "cluster": "canary", "retry_policy": { "retry_on": "5xx", "num_retries": 2 } } }),
         ),
+        route("/grpc/", json!({ "route": { "cluster": "grpc" } })),
         route("/direct", json!({ "direct_response": { "status": 503 } })),
     ];
     routes.splice(0..0, before);
@@ -55,7 +68,15 @@ fn change(config: &mut Value) {
     let mut nobody = refused.clone();
     nobody["name"] = "nobody".into();
     nobody["load_assignment"] = json!({ "cluster_name": "nobody", "endpoints": [] });
-    clusters.extend([refused, nobody]);
+    // Its port is the queue's, which nothing here pulls.
+    let queue = clusters.iter().position(|c| c["name"] == "queue").unwrap();
+    let mut grpc = clusters[queue].clone();
+    grpc["name"] = "grpc".into();
+    grpc["typed_extension_protocol_options"] = json!({ "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": { "http2_protocol_options": {} },
+    } });
+    clusters.extend([refused, nobody, grpc]);
 }
 
 /// Bytes through a socket of one's own; hangs up after `patience` or the answer.
@@ -79,6 +100,7 @@ const ERROR: [u64; 4] = [1, 1, 0, 0];
 const SUCCESS: [u64; 4] = [1, 0, 0, 0];
 const LOCAL: [u64; 4] = [0, 0, 1, 0];
 const ABORTED: [u64; 4] = [0, 0, 0, 1];
+const NOTHING: [u64; 4] = [0, 0, 0, 0];
 
 fn get(envoy: &Envoy, path: &str) {
     envoy.send(true, path);
@@ -86,7 +108,12 @@ fn get(envoy: &Envoy, path: &str) {
 
 const REJECTED: &str = "a filter before ours that rejects";
 
-const TABLE: [Row; 13] = [
+fn http2(envoy: &Envoy, path: &str) {
+    let status = http2::send(envoy.vip, "POST", "canary.gw.example.com", path, "", "body");
+    assert_eq!(status, 200);
+}
+
+const TABLE: [Row; 17] = [
     ("an answer of the upstream", |e| get(e, "/200/1"), SUCCESS),
     ("a 4xx of the upstream", |e| get(e, "/404/1"), SUCCESS),
     ("a 5xx of the upstream", |e| get(e, "/502/1"), ERROR),
@@ -124,11 +151,15 @@ const TABLE: [Row; 13] = [
         SUCCESS,
     ),
     ("a failing grpc-status in the headers", |e| get(e, "/grpc13"), ERROR),
+    ("a failing grpc-status in the trailers", |e| http2(e, "/grpc/14"), ERROR),
+    ("a grpc-status of 0 in the trailers", |e| http2(e, "/grpc/0"), SUCCESS),
+    ("HTTP/2 with trailers", |e| http2(e, "/200/1"), SUCCESS),
+    ("a health check that the proxy answers", |e| get(e, "/healthz"), NOTHING),
 ];
 
 fn table(configuration: &'static str) {
     let _alone = alone();
-    let (canary, stable) = (Upstream::start(), Upstream::start());
+    let (canary, stable, grpc) = (Upstream::start(), Upstream::start(), GrpcUpstream::start());
     let envoy = Envoy::start(&Setup {
         configuration,
         canary_port: canary.port,
@@ -137,6 +168,7 @@ fn table(configuration: &'static str) {
         notifier_port: Notifier::start().port,
         windows: json!({ "length_s": 3600, "poll_s": 60, "tick_s": 1 }),
         grpc: true,
+        queue: Some((json!({ "source": "facts" }), grpc.port)),
         change,
         ..Setup::default()
     });
@@ -145,12 +177,13 @@ fn table(configuration: &'static str) {
     for (name, send, expected) in TABLE {
         // An HTTP filter is not told of what a filter before it answers.
         let unseen = name == REJECTED && configuration == "http-filter.yaml";
-        let expected = if unseen { [0; 4] } else { expected };
+        let expected = if unseen { NOTHING } else { expected };
         send(&envoy);
         let begun = Instant::now();
         let after = loop {
             let after = counts(&envoy.get("/keda/metrics", "bastion").json());
-            let patient = begun.elapsed() < Duration::from_secs(6);
+            let seconds = if expected == NOTHING { 3 } else { 6 };
+            let patient = begun.elapsed() < Duration::from_secs(seconds);
             if after != before || !patient {
                 break after;
             }
@@ -164,6 +197,62 @@ fn table(configuration: &'static str) {
         before = after;
     }
     assert!(wrong.is_empty(), "{configuration}: {}\n{}", wrong.join("\n"), envoy.log());
+}
+
+/// A stream of more than a minute counts when it ends, and never as latency.
+fn stream(configuration: &'static str, slice: Option<Value>) {
+    const SECONDS: u64 = 65;
+    let _alone = alone();
+    let upstream = Upstream::start();
+    let envoy = Envoy::start(&Setup {
+        configuration,
+        canary_port: upstream.port,
+        api_port: ApiServer::start().port,
+        notifier_port: Notifier::start().port,
+        windows: json!({ "length_s": 3600, "poll_s": 60, "tick_s": 1 }),
+        slice,
+        change: without_timeouts,
+        ..Setup::default()
+    });
+    envoy.wait_for(15, "a document", |_| true);
+    let head = format!("GET /stream/{SECONDS} HTTP/1.1\r\n");
+    let mut socket = TcpStream::connect(("127.0.0.1", envoy.vip)).unwrap();
+    write!(socket, "{head}host: canary.gw.example.com\r\nconnection: close\r\n\r\n").unwrap();
+    let begun = Instant::now();
+    std::thread::sleep(Duration::from_secs(5));
+    let d = envoy.get("/keda/metrics", "bastion").json();
+    assert_eq!(d["canary"]["requests"], 0, "it runs: {d}");
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).unwrap();
+    assert!(begun.elapsed() >= Duration::from_secs(SECONDS - 1), "{:?}", begun.elapsed());
+    let d = envoy.wait_for(10, "the stream", |d| d["canary"]["requests"] == 1);
+    let p99 = d["canary"]["p99_ms"].as_f64();
+    println!("{configuration}: a stream of {SECONDS} s: {}", d["canary"]);
+    match configuration {
+        "http-filter.yaml" => assert!(p99 < Some(1_000.0), "{d}"),
+        _ => assert_eq!(p99, None, "{d}"),
+    }
+    assert_eq!((&d["canary"]["errors"], &d["canary"]["aborted"]), (&json!(0), &json!(0)));
+}
+
+/// As a route for streams is configured.
+fn without_timeouts(config: &mut Value) {
+    let hcm = &mut config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]
+        ["typed_config"];
+    let hosts = hcm["route_config"]["virtual_hosts"].as_array_mut().unwrap();
+    for host in hosts {
+        host["routes"][0]["route"]["timeout"] = "0s".into();
+    }
+}
+
+#[test]
+fn a_stream_of_minutes_as_access_logger() {
+    stream("access-logger.yaml", Some(json!({ "fixed": "canary", "latency": false })));
+}
+
+#[test]
+fn a_stream_of_minutes_as_http_filter() {
+    stream("http-filter.yaml", None);
 }
 
 #[test]

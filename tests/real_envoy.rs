@@ -228,6 +228,16 @@ fn tokens_methods_and_other_paths() {
     assert_eq!(envoy.get("/keda/metrics", "keda").status, 200);
     assert_eq!(envoy.get("/keda/facts", "facts").status, 405);
     assert_eq!(envoy.get("/elsewhere", "keda").status, 404, "passes through to the routes");
+    // Over HTTP/2, where a body may be followed by trailers.
+    let by_http2 = tests::http2::send(
+        envoy.management,
+        "PUT",
+        "gw.example.com",
+        "/keda/facts",
+        tests::envoy::token("facts"),
+        &facts().to_string(),
+    );
+    assert_eq!(by_http2, 204);
     let wrong = envoy.put("/keda/facts", "facts", &json!({ "at": "soon" }));
     assert_eq!((wrong.status, wrong.body.contains("at: `soon`")), (400, true), "{wrong:?}");
     assert_eq!(

@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod envoy;
+pub mod http2;
 pub mod servers;
 pub mod simulation;
 

@@ -93,6 +93,17 @@ fn connection(stream: TcpStream, answer: &dyn Fn(Request) -> Reply) -> std::io::
         let Reply { status, retry_after, body } =
             answer(Request { method, path, content_type, body });
         match status {
+            // A chunk a second, for so many seconds as the body says.
+            STREAM => {
+                let seconds: u64 = String::from_utf8_lossy(&body).parse().unwrap_or(1);
+                write!(writer, "HTTP/1.1 200 X\r\ntransfer-encoding: chunked\r\n\r\n")?;
+                for _ in 0..seconds {
+                    thread::sleep(Duration::from_secs(1));
+                    write!(writer, "2\r\nok\r\n")?;
+                }
+                write!(writer, "0\r\n\r\n")?;
+                continue;
+            }
             // Gone without a word.
             RESET => return Ok(()),
             101 => {
@@ -118,12 +129,14 @@ fn connection(stream: TcpStream, answer: &dyn Fn(Request) -> Reply) -> std::io::
     }
 }
 
-/// Statuses of no server: the connection ends; a 200 whose grpc-status is 13.
+/// Statuses of no server: the connection ends; a 200 whose grpc-status is 13; a
+/// 200 that takes its time.
 const RESET: u16 = 1;
 const GRPC_FAILED: u16 = 2;
+const STREAM: u16 = 3;
 
-/// An upstream that answers as the path asks: `/STATUS/MS`, or `/reset`,
-/// `/grpc13`, and `/flaky`, which fails every first time.
+/// An upstream that answers as the path asks: `/STATUS/MS`, `/stream/SECONDS`, or
+/// `/reset`, `/grpc13`, and `/flaky`, which fails every first time.
 pub struct Upstream {
     pub port: u16,
     /// How long each answer really took here, milliseconds.
@@ -141,6 +154,7 @@ impl Upstream {
             let status: u16 = match parts.next() {
                 Some("reset") => RESET,
                 Some("grpc13") => GRPC_FAILED,
+                Some("stream") => return (STREAM, parts.next().unwrap_or("1").into()),
                 Some("flaky") if flaky.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) => 503,
                 status => status.and_then(|s| s.parse().ok()).unwrap_or(200),
             };
