@@ -45,8 +45,8 @@ fn counted(d: &Value) -> u64 {
     ["canary", "stable"].map(|slice| d[slice]["requests"].as_u64().unwrap_or(0)).iter().sum()
 }
 
-/// A request that arms the first worker's VM of a plugin.
-fn arm(s: &mut Simulation, plugin: usize, as_filter: bool, callback: &str) {
+/// A request that arms a worker's VM of a plugin.
+fn arm(s: &mut Simulation, worker: usize, plugin: usize, as_filter: bool, callback: &str) {
     let request = Request::new("PUT", "/keda/facts")
         .bearer(&token("facts"))
         .header("x-trap", callback)
@@ -58,9 +58,9 @@ fn arm(s: &mut Simulation, plugin: usize, as_filter: bool, callback: &str) {
     };
     // Its own trap is an error here, and a 503 in a proxy.
     let _ = if as_filter {
-        s.proxy().request(0, plugin, &request, Some(&Response::upstream(200, 1))).map(|_| ())
+        s.proxy().request(worker, plugin, &request, Some(&Response::upstream(200, 1))).map(|_| ())
     } else {
-        s.proxy().log(0, plugin, &request, None)
+        s.proxy().log(worker, plugin, &request, None)
     };
 }
 
@@ -68,14 +68,21 @@ fn arm(s: &mut Simulation, plugin: usize, as_filter: bool, callback: &str) {
 fn survives(probe: Probe, plugin: usize, as_filter: bool, callback: &str) {
     let mut s = busy(probe);
     let endpoint = plugin + 1 == if probe == Probe::HttpFilter { 2 } else { 3 };
-    arm(&mut s, plugin, as_filter, callback);
+    arm(&mut s, 0, plugin, as_filter, callback);
+    if callback == "call_response" {
+        // Only the one that judges calls out.
+        arm(&mut s, 1, plugin, as_filter, callback);
+    }
     if ["configure", "context_create", "delete"].contains(&callback) && s.proxy().traps().is_empty()
     {
-        let _ = s.proxy().push_in_place(|c| c["gateway"]["version"] = "2".into());
+        let _ = s.proxy().begin_push(|c| c["gateway"]["version"] = "2".into());
+        let _ = s.proxy().end_push();
     }
     s.run_to(340).unwrap();
     let name = format!("{probe:?}, {}, {callback}", if endpoint { "endpoint" } else { "probe" });
     s.run_to(420).unwrap();
+    let traps = s.proxy().all_traps();
+    assert!(traps.iter().any(|t| t.contains(callback)), "{name}: nothing trapped: {traps:?}");
     // Whoever asks reloads the VM; it answers from the next tick on.
     for _ in 0..2 {
         let _ = s.manage(&get("/keda/ready", "bastion"));
@@ -147,7 +154,8 @@ fn a_thousand_configuration_pushes_take_no_memory_and_no_keys() {
     s.set_traffic(CANARY, traffic(PER_MINUTE, 0));
     let sizes = |s: &mut Simulation, pushes: u64| {
         for i in 0..pushes {
-            s.proxy().push_in_place(|c| c["gateway"]["version"] = i.to_string().into()).unwrap();
+            s.proxy().begin_push(|c| c["gateway"]["version"] = i.to_string().into()).unwrap();
+            s.proxy().end_push().unwrap();
             let next = s.elapsed_s() + 1;
             s.run_to(next).unwrap();
         }
@@ -267,4 +275,85 @@ fn a_hundred_thousand_label_values_take_no_memory() {
         (&d["stable"]["requests"], &d["observer"]["unclassified"]),
         (&json!(101_000), &json!(101_000))
     );
+}
+
+/// Envoy keeps the old plugin, with its timer, until its listener has drained.
+#[test]
+fn beside_a_push_only_the_new_configuration_speaks() {
+    let mut s = idle();
+    s.set_traffic(CANARY, traffic(PER_MINUTE, 0));
+    s.run_to(300).unwrap();
+    let begin = json!({ "action": "begin", "weight": 0.1 });
+    assert_eq!(command(&mut s, &begin).status, 204);
+    s.around.digests.clear();
+    s.proxy()
+        .begin_push(|c| {
+            c["lane"]["stable_replicas"] = json!(4);
+            c["windows"] = json!({ "length_s": 100, "poll_s": 20, "tick_s": 5 });
+        })
+        .unwrap();
+    let mut facts_of_the_push = vec![];
+    for second in 306..420 {
+        s.run_to(second).unwrap();
+        let d = document(&mut s);
+        facts_of_the_push.push(d["scaling"]["max_replicas"].as_u64().unwrap());
+    }
+    // Stable 4 and headroom 1, from the first tick on.
+    assert!(facts_of_the_push.iter().all(|max| *max == 5), "{facts_of_the_push:?}");
+    let ids: Vec<String> = s.around.digests.iter().map(|d| d["id"].to_string()).collect();
+    let distinct: std::collections::BTreeSet<&String> = ids.iter().collect();
+    assert_eq!(ids.len(), distinct.len(), "a digest was sent twice: {ids:?}");
+    s.proxy().end_push().unwrap();
+    s.set_traffic(CANARY, traffic(0, 0));
+    s.run_to(430).unwrap();
+    let d = document(&mut s);
+    // The last hundred seconds and the running bucket's, at ten a second.
+    let counted = d["canary"]["requests"].as_u64().unwrap();
+    assert!((700..=1_000).contains(&counted), "{counted}");
+    assert_eq!(d["observer"]["restarts"], 0, "{}", d["observer"]);
+}
+
+#[test]
+fn writes_that_somebody_else_comes_before_are_counted_and_told() {
+    let mut s = idle();
+    let before = document(&mut s)["observer"]["publish_failures"].as_u64().unwrap();
+    s.around.digests.clear();
+    s.cluster().fault_writes = Some(409);
+    s.run_to(480).unwrap();
+    let failures = document(&mut s)["observer"]["publish_failures"].as_u64().unwrap() - before;
+    assert!((3..=40).contains(&failures), "{failures}: counted, and not at each tick");
+    s.cluster().fault_writes = None;
+    s.run_to(600).unwrap();
+    let told = s.around.digests.iter().any(|d| d.to_string().contains("somebody else writes it"));
+    assert!(told, "{:?}", s.around.digests);
+}
+
+/// Whether a ConfigMap is there is asked before it is made; another process may
+/// make it in between.
+#[test]
+fn of_two_creations_one_is_made() {
+    let mut s = Simulation::start(modules(), &scenario()).unwrap();
+    s.set_facts(Some(facts("")));
+    s.run_until_read().unwrap();
+    let theirs = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": { "name": "canary-gate.gw-a1", "namespace": "builds" },
+        "data": { "verdict": json!({ "schema": "verdict.v1", "epoch": 4_000_000_000u64 }).to_string() },
+    });
+    s.cluster().put(theirs);
+    s.run_to(s.elapsed_s() + 30).unwrap();
+    let cluster = s.cluster();
+    let object = cluster.get("ConfigMap", "builds", "canary-gate.gw-a1").unwrap();
+    // The newer process's word stands, and this one is silent.
+    assert!(object["data"]["verdict"].as_str().unwrap().contains("4000000000"), "{object}");
+}
+
+#[test]
+fn a_deleted_state_is_made_again() {
+    let mut s = idle();
+    s.cluster().delete("ConfigMap", "builds", "canary-gate.gw-a1");
+    s.run_to(s.elapsed_s() + 120).unwrap();
+    let cluster = s.cluster();
+    let object = cluster.get("ConfigMap", "builds", "canary-gate.gw-a1").expect("made again");
+    assert!(object["data"]["verdict"].as_str().unwrap().contains("\"healthy\""), "{object}");
 }

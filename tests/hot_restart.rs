@@ -49,8 +49,8 @@ fn the_newer_process_speaks_and_nothing_opens_in_between() {
         if d.status == 200 {
             let d = d.json();
             assert_eq!(
-                (&d["canary_active"], &d["scaling"]["frozen"].is_u64()),
-                (&json!(true), &true),
+                (&d["canary_active"], &d["promotion_frozen"]),
+                (&json!(true), &json!(true)),
                 "{d}"
             );
         }

@@ -1,5 +1,5 @@
-//! Any split of traffic over workers, ticks, dying VMs and clock jumps gives
-//! what one perfect observer saw, within the stated bound: a request counts
+//! Any split of traffic over workers, ticks, pushes and clock jumps gives what
+//! one perfect observer saw, within the stated bound: a request counts
 //! in the bucket that ran at a tick of its worker next to it.
 
 use gate::slice::Slice;
@@ -24,6 +24,9 @@ enum Event {
     /// Requests through one worker: how many, of the canary, failing.
     Send(usize, u8, bool, bool),
     Wait(u8),
+    /// So many seconds without a tick.
+    Stall(u8),
+    Push,
     /// The wall clock is set, by so many seconds.
     Jump(i16),
 }
@@ -32,6 +35,8 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         6 => (0usize..4, 1u8..20, any::<bool>(), any::<bool>()).prop_map(|(w, n, c, e)| Event::Send(w, n, c, e)),
         4 => (1u8..15).prop_map(Event::Wait),
+        1 => (1u8..40).prop_map(Event::Stall),
+        1 => Just(Event::Push),
         1 => (-90i16..90).prop_map(Event::Jump),
     ]
 }
@@ -76,13 +81,15 @@ proptest! {
         let clock = Clock::at(scenario().start);
         let mut proxy = start(&clock, workers);
         let mut sent: Vec<Sent> = vec![];
-        // The bucket that ran in each second of monotonic time.
+        // The bucket that ran in each second of monotonic time, and the seconds with a tick.
         let mut ran = vec![PERIODS.bucket_at(clock.now())];
+        let ticked = std::cell::RefCell::new(vec![0]);
         let pass = |proxy: &mut Proxy, ran: &mut Vec<u64>, seconds: u8| {
             for _ in 0..seconds {
                 clock.advance(Duration::from_secs(1));
                 ran.push(PERIODS.bucket_at(clock.now()));
                 proxy.tick();
+                ticked.borrow_mut().push(ran.len() - 1);
             }
         };
         for event in &events {
@@ -97,6 +104,16 @@ proptest! {
                     }
                 }
                 Event::Wait(seconds) => pass(&mut proxy, &mut ran, seconds),
+                Event::Stall(seconds) => {
+                    for _ in 0..seconds {
+                        clock.advance(Duration::from_secs(1));
+                        ran.push(PERIODS.bucket_at(clock.now()));
+                    }
+                }
+                Event::Push => {
+                    proxy.begin_push(|c| c["gateway"]["version"] = "2".into()).unwrap();
+                    proxy.end_push().unwrap();
+                }
                 Event::Jump(by) => {
                     clock.jump(by.into());
                     // Within the second that runs.
@@ -111,7 +128,13 @@ proptest! {
         let window = merged(&proxy);
         let may_be_in = |s: &Sent| -> BTreeSet<u64> {
             let jumps = events.iter().filter(|e| matches!(e, Event::Jump(_))).count();
-            let (from, to) = (s.second.saturating_sub(BOUND_S + jumps), s.second + BOUND_S + jumps);
+            let ticked = ticked.borrow();
+            // A plugin ticks five seconds after it last did, if the host runs
+            // then; a push begins its five seconds anew, and ticks where one is due.
+            let due = s.second + 2 * PERIODS.tick_s as usize + jumps;
+            let next = ticked.iter().copied().find(|t| *t >= due).unwrap_or(ran.len() - 1);
+            let last = ticked.iter().copied().rfind(|t| *t <= s.second).unwrap_or(0);
+            let (from, to) = (last.saturating_sub(BOUND_S + jumps), next + BOUND_S + jumps);
             ran[from..=to.min(ran.len() - 1)].iter().copied().collect()
         };
         for &slice in Slice::ALL {

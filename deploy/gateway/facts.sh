@@ -5,6 +5,9 @@
 # What cannot be read is left out, never made up: an unknown queue is absent, a
 # doctor that cannot run has failed.
 set -u
+# Numbers with a point, whatever the login says.
+LC_ALL=C
+export LC_ALL
 
 fail() { printf 'facts.sh: %s\n' "$*" >&2; exit 1; }
 

@@ -4,7 +4,8 @@
 #
 # Takes a lock, so that two promotions never overlap, asks the gateway, and
 # runs rsync only where the gateway says that promotions are not frozen. No
-# answer, or one that cannot be read, refuses. A dry run needs no leave.
+# answer, or one that cannot be read, refuses (exit 75). A canary that begins
+# meanwhile is told (exit 70). A dry run needs no leave.
 set -u
 
 refuse() { printf 'promote.sh: refused: %s\n' "$*" >&2; exit 75; }
@@ -25,13 +26,20 @@ trap 'rm -rf "$lock"' EXIT
 trap 'exit 130' INT TERM HUP
 printf '%s, process %s, since %s\n' "$(id -un)" "$$" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" >"$lock/owner"
 
-document=$(printf 'header = "Authorization: Bearer %s"\n' "$(cat "$token_file")" |
-    curl --config - --silent --show-error --fail --max-time 10 \
-        ${CANARY_GATE_CA:+--cacert "$CANARY_GATE_CA"} "$CANARY_GATE_URL/keda/metrics" 2>&1) ||
-    refuse "no answer from $CANARY_GATE_URL: $document"
+ask() {
+    document=$(printf 'header = "Authorization: Bearer %s"\n' "$(cat "$token_file")" |
+        curl --config - --silent --show-error --fail --max-time 10 \
+            ${CANARY_GATE_CA:+--cacert "$CANARY_GATE_CA"} "$CANARY_GATE_URL/keda/metrics" 2>&1)
+}
+ask || refuse "no answer from $CANARY_GATE_URL: $document"
 case "$document" in
     *'"promotion_frozen":false'*) ;;
     *'"promotion_frozen":true'*) refuse 'a canary is active, or whether one is, is not known: promote after `end`' ;;
     *) refuse "the answer does not say whether promotions are frozen: $document" ;;
 esac
-rsync "$@"
+rsync "$@" || exit
+ask
+case "$document" in
+    *'"promotion_frozen":false'*) ;;
+    *) printf 'promote.sh: a canary began during the promotion (or the gateway does not answer any more): this node may run another skill pack than the rollout froze\n' >&2; exit 70 ;;
+esac

@@ -37,12 +37,23 @@ pub struct Merged {
     pub canary_active: bool,
     pub maintenance: bool,
     pub aborted: bool,
+    /// The last verdict stands and never goes stale, until `wake`.
+    #[serde(default)]
+    pub asleep: bool,
     pub stable: StableBlock,
     pub signals: Vec<SignalBlock>,
     pub scaling: Scaling,
     /// Skill packs are locked and promotions paused.
     pub promotion_frozen: bool,
     pub observer: Observer,
+}
+
+impl Merged {
+    /// The document of a process that has not read its own state yet: frozen,
+    /// and what it does not know yet, facts above all, is no failure.
+    pub fn before_recovery(self) -> Self {
+        Self { status: Status::Warming, degraded: false, ..self }
+    }
 }
 
 /// The canary slice over the last five minutes.

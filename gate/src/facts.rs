@@ -75,6 +75,17 @@ impl Facts {
         Ok(facts)
     }
 
+    /// What to say of facts that are stale as they arrive.
+    pub fn too_old(&self, now: Timestamp, max_age_s: u64) -> Option<String> {
+        (self.age_s(now) > max_age_s).then(|| {
+            format!(
+                "at: `{}` is {} s ago, and {max_age_s} s is the most; check the node's clock",
+                self.at,
+                self.age_s(now)
+            )
+        })
+    }
+
     /// Age in seconds; 0 for facts from the near future.
     pub fn age_s(&self, now: Timestamp) -> u64 {
         u64::try_from(now.since(self.at)).unwrap_or(0)

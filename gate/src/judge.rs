@@ -392,7 +392,7 @@ impl Judge {
             (signal, facts.map_or_else(stale, evaluate))
         };
         let mut readings = Vec::with_capacity(Signal::ALL.len());
-        if self.canary.asleep {
+        if self.canary.asleep && facts.is_none() {
             // A gateway that sleeps sends no facts; its last verdict stands.
             return readings;
         }

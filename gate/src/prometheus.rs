@@ -3,7 +3,7 @@
 //! One table: name, help and value of each metric. What is not known is
 //! absent, so that no alert fires or clears on a made-up zero.
 
-use crate::document::Merged;
+use crate::document::{Merged, SignalBlock};
 use crate::signals::Outcome;
 use std::fmt::Write;
 
@@ -24,6 +24,10 @@ pub fn text(d: &Merged) -> String {
         let fails = flag(signal.verdict == Outcome::Fail);
         (format!(r#"signal="{}""#, signal.name.name()), fails)
     });
+    let of_signals = |value: fn(&SignalBlock) -> Option<f64>| -> Vec<(String, Option<f64>)> {
+        let label = |s: &SignalBlock| format!(r#"signal="{}""#, s.name.name());
+        d.signals.iter().map(|s| (label(s), value(s))).collect()
+    };
     let metrics = [
         ("degraded", "A signal fails.", one(flag(d.degraded))),
         (
@@ -32,6 +36,9 @@ pub fn text(d: &Merged) -> String {
             one(flag(d.canary_active)),
         ),
         ("aborted", "The canary was aborted and not ended.", one(flag(d.aborted))),
+        ("maintenance", "The lane is in maintenance.", one(flag(d.maintenance))),
+        ("asleep", "The last verdict stands until wake.", one(flag(d.asleep))),
+        ("canary_weight", "The canary's share of traffic, 0 to 1.", one(c.weight)),
         ("scaling_frozen", "Scale-up is held.", one(small(d.scaling.frozen))),
         (
             "scaling_hold_replicas",
@@ -44,11 +51,23 @@ pub fn text(d: &Merged) -> String {
             one(d.scaling.max_replicas.and_then(small)),
         ),
         (
+            "scaling_original_max_replicas",
+            "maxReplicaCount before this gateway lowered it.",
+            one(d.scaling.original_max_replicas.and_then(small)),
+        ),
+        (
             "pending_jobs",
             "Jobs that wait in the queue.",
             one(d.scaling.pending_jobs.and_then(count)),
         ),
         ("signal_failing", "Whether a signal fails.", failing.collect()),
+        ("signal_value", "What a signal reads.", of_signals(|s| s.value)),
+        ("signal_limit", "What a signal is held against.", of_signals(|s| s.limit)),
+        (
+            "signal_requests_needed",
+            "Requests that a signal needs before it can pass.",
+            of_signals(|s| s.requests_needed.map(|n| n as f64)),
+        ),
         (
             "requests",
             "Requests of the last window.",
@@ -89,6 +108,26 @@ pub fn text(d: &Merged) -> String {
             one(Some(d.observed_at.millis() as f64 / 1000.0)),
         ),
         ("workers", "Workers that measure.", one(small(o.workers))),
+        (
+            "workers_expected",
+            "Workers that the configuration says there are.",
+            one(o.workers_expected.and_then(small)),
+        ),
+        (
+            "unclassified_requests",
+            "Requests of the last window that named no slice.",
+            one(count(o.unclassified)),
+        ),
+        (
+            "unreadable_slots",
+            "Slots of shared data that this version does not read.",
+            one(count(o.unreadable_slots)),
+        ),
+        (
+            "previous_token_last_used_seconds",
+            "When a token that was rotated away was last used.",
+            one(o.previous_token_last_used.map(|at| at.millis() as f64 / 1000.0)),
+        ),
         ("digests_sent_total", "Digests that the notifier took.", one(count(o.digests_sent))),
         (
             "digests_dropped_total",

@@ -35,6 +35,24 @@ pub fn classify(status: Option<u16>, details: impl FnOnce() -> Option<Vec<u8>>) 
     }
 }
 
+/// Classifies what HTTP calls a success by its `grpc-status`, where a slice
+/// speaks gRPC: any but 0 is an error, if the upstream made it; none at all is
+/// one where the upstream went away in the middle of its answer.
+pub fn classify_grpc(
+    grpc_status: Option<&[u8]>,
+    details: impl FnOnce() -> Option<Vec<u8>>,
+) -> Sample {
+    match grpc_status {
+        Some(b"0") => Sample::Success,
+        Some(_) => match details() {
+            Some(d) if !made_by_upstream(&d) => Sample::LocalError,
+            _ => Sample::Error,
+        },
+        None if details().is_some_and(|d| d.starts_with(b"upstream_reset_after")) => Sample::Error,
+        None => Sample::Success,
+    }
+}
+
 /// Reads an HTTP status from header bytes.
 pub fn parse_status(bytes: &[u8]) -> Option<u16> {
     std::str::from_utf8(bytes).ok()?.parse().ok()
@@ -82,6 +100,18 @@ mod tests {
     #[case(Some(0), "", Sample::Aborted)]
     fn classes(#[case] status: Option<u16>, #[case] details: &str, #[case] expected: Sample) {
         assert_eq!(classify(status, || Some(details.into())), expected);
+    }
+
+    #[rstest]
+    #[case(Some("0"), "via_upstream", Sample::Success)]
+    #[case(Some("14"), "via_upstream", Sample::Error)]
+    #[case(Some("14"), "upstream_reset_before_response_started{connection_failure}", Sample::Error)]
+    #[case(Some("7"), "ext_authz_denied", Sample::LocalError)]
+    #[case(None, "via_upstream", Sample::Success)]
+    #[case(None, "upstream_reset_after_response_started{connection_termination}", Sample::Error)]
+    #[case(None, "downstream_remote_disconnect", Sample::Success)]
+    fn grpc(#[case] status: Option<&str>, #[case] details: &str, #[case] expected: Sample) {
+        assert_eq!(classify_grpc(status.map(str::as_bytes), || Some(details.into())), expected);
     }
 
     #[test]

@@ -85,8 +85,8 @@ pub fn hold_replicas(before: Option<u32>, read: u32, frozen: bool) -> u32 {
 }
 
 /// What KEDA is told to hold: never under the stable value where the stable
-/// lane keeps its own cap, which is while aborted, and while frozen by a 2TB
-/// yellow disk alone.
+/// lane keeps its own cap, which is while aborted and nothing freezes, and
+/// while frozen by a 2TB yellow disk alone.
 pub fn held_at_least(
     held: Option<u32>,
     hold: &Hold,
@@ -96,7 +96,8 @@ pub fn held_at_least(
 ) -> Option<u32> {
     let disk_alone = hold.causes.iter().eq([&Cause::Signal(Signal::Disk)])
         && disk == (DiskLevel::Yellow, DiskTier::Tb2);
-    let floor = if canary.aborted || disk_alone { size.stable(canary) } else { 0 };
+    let keeps = (canary.aborted && hold.causes.is_empty()) || disk_alone;
+    let floor = if keeps { size.stable(canary) } else { 0 };
     held.map(|n| n.max(floor))
 }
 
@@ -142,7 +143,8 @@ mod tests {
     #[case::two_tb_disk_alone(Some(2), "disk", false, DiskTier::Tb2, Some(6))]
     #[case::one_tb_disk(Some(2), "disk", false, DiskTier::Tb1, Some(2))]
     #[case::another_cause(Some(2), "doctor", false, DiskTier::Tb2, Some(2))]
-    #[case::aborted(Some(2), "doctor", true, DiskTier::Tb1, Some(6))]
+    #[case::aborted(Some(2), "", true, DiskTier::Tb1, Some(6))]
+    #[case::aborted_and_a_node_signal(Some(2), "doctor", true, DiskTier::Tb1, Some(2))]
     #[case::more_run(Some(9), "disk", false, DiskTier::Tb2, Some(9))]
     fn stable_keeps_its_own_cap(
         #[case] held: Option<u32>,
@@ -152,7 +154,9 @@ mod tests {
         #[case] expected: Option<u32>,
     ) {
         let mut hold = Hold::default();
-        hold.freeze(Cause::parse(cause).unwrap(), crate::time::Timestamp::from_secs(0));
+        if let Some(cause) = Cause::parse(cause) {
+            hold.freeze(cause, crate::time::Timestamp::from_secs(0));
+        }
         let canary = Canary { aborted, ..Canary::default() };
         let got = held_at_least(held, &hold, &canary, SIZE, (DiskLevel::Yellow, tier));
         assert_eq!(got, expected);

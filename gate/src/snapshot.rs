@@ -12,7 +12,7 @@ use crate::slice::Slice;
 use crate::window::Window;
 use serde::{Deserialize, Serialize};
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// Distinct hashes kept a slice: a drift shows in the second.
 const HASHES_A_SLICE: usize = 4;
 /// Longest hash that is kept, bytes.
@@ -49,8 +49,6 @@ pub struct Slot {
     pub owner: u64,
     /// When it last did, milliseconds since the epoch.
     pub seen_at_ms: i64,
-    /// How many owners came before it, each a VM that ended or was lost.
-    pub takeovers: u32,
     /// Length of the window's buckets, seconds: indices of another length mean nothing.
     pub bucket_s: u64,
     /// How this worker measures latency.
@@ -101,7 +99,7 @@ mod tests {
     fn reads_what_it_writes() {
         let mut r = Recorder::default();
         r.record(Slice::Canary, Sample::Error, Some(1_234));
-        let mut slot = Slot { owner: 7, seen_at_ms: 99, takeovers: 1, ..Slot::default() };
+        let mut slot = Slot { owner: 7, seen_at_ms: 99, ..Slot::default() };
         slot.window.add(&r.drain(3));
         assert_eq!(Slot::decode(&slot.encode().unwrap()).unwrap(), slot);
     }

@@ -74,6 +74,17 @@ impl Thresholds {
                 return Err(format!("thresholds.{key}: {value} is outside {low} to {high}"));
             }
         }
+        for (key, yellow) in [
+            ("disk_yellow_1tb_pct", self.disk_yellow_1tb_pct),
+            ("disk_yellow_2tb_pct", self.disk_yellow_2tb_pct),
+        ] {
+            if yellow >= self.disk_red_pct {
+                return Err(format!(
+                    "thresholds.{key}: {yellow} is not below disk_red_pct, {}: yellow would never be",
+                    self.disk_red_pct
+                ));
+            }
+        }
         for (key, value) in
             [("facts_max_age_s", self.facts_max_age_s), ("min_requests", self.min_requests)]
         {

@@ -22,6 +22,8 @@ pub struct Cluster {
     pub fault: Fault,
     /// Status that every HTTP request is answered with.
     pub fault_http: Option<u16>,
+    /// Status of every write over HTTP.
+    pub fault_writes: Option<u16>,
     /// Look-ups that policies made.
     pub lookups: Vec<String>,
 }
@@ -141,6 +143,9 @@ impl Cluster {
         content_type: &str,
         body: &[u8],
     ) -> HttpAnswer {
+        if let Some(status) = self.fault_writes.filter(|_| method != "GET") {
+            return failure(status, "as the test wants it");
+        }
         if let Some(status) = self.fault_http {
             return failure(status, "as the test wants it");
         }

@@ -253,6 +253,12 @@ impl Config {
                 ));
             }
         }
+        if self.lane.min_replicas > self.lane.stable_replicas {
+            return Err(format!(
+                "lane.min_replicas: {} is more than stable_replicas, {}",
+                self.lane.min_replicas, self.lane.stable_replicas
+            ));
+        }
         if self.role.probes() {
             let by = self
                 .slice
@@ -272,6 +278,9 @@ impl Config {
             for (i, token) in self.tokens.iter().enumerate() {
                 if self.tokens.iter().take(i).any(|t| t.name == token.name) {
                     return Err(format!("tokens[{i}].name: `{}` is there twice", token.name));
+                }
+                if self.tokens.iter().take(i).any(|t| t.digest == token.digest) {
+                    return Err(format!("tokens[{i}].digest: another token has it too"));
                 }
                 if token.previous.is_some() && token.rotated_at.is_none() {
                     return Err(format!("tokens[{i}].rotated_at: is needed beside `previous`"));

@@ -22,6 +22,9 @@ const COMMAND_TICK: Duration = Duration::from_millis(500);
 #[derive(Default)]
 pub struct Contexts {
     roots: BTreeMap<u32, Root>,
+    /// The endpoint that was configured last: it alone judges. A push leaves
+    /// the old one here until its listener has drained, with its configuration.
+    judging: Option<u32>,
     /// Keeps its memory when streams end, so that the next ones allocate none.
     streams: HashMap<u32, Stream, BuildHasherDefault<Sequence>>,
 }
@@ -71,14 +74,24 @@ impl Contexts {
     pub fn delete(&mut self, id: u32) {
         if self.streams.remove(&id).is_none() {
             self.roots.remove(&id);
+            if self.judging == Some(id) {
+                let mut others = self.roots.iter().rev();
+                self.judging = others.find(|(_, r)| r.serves()).map(|(id, _)| *id);
+            }
         }
     }
 
     /// Whether the plugin runs with this configuration.
     pub fn configure(&mut self, root: u32, size: usize) -> bool {
-        let Some(root) = self.roots.get_mut(&root) else { return false };
+        let id = root;
+        let Some(root) = self.roots.get_mut(&id) else { return false };
         match root.configure(size) {
-            Ok(()) => true,
+            Ok(()) => {
+                if root.serves() {
+                    self.judging = Some(id);
+                }
+                true
+            }
             Err(e) => {
                 host::log(Level::Error, &format!("plugin configuration: {e}"));
                 false
@@ -87,8 +100,9 @@ impl Contexts {
     }
 
     pub fn tick(&mut self, root: u32) {
+        let judges = self.judging == Some(root);
         if let Some(root) = self.roots.get_mut(&root) {
-            root.tick();
+            root.tick(judges);
         }
     }
 
@@ -157,7 +171,7 @@ impl Root {
         let now = host::now();
         if config.role.probes() {
             probe::start(self.vm, &config, now);
-            probe::tick(&config, now);
+            probe::tick(now);
         }
         host::set_tick(if config.role.serves() {
             COMMAND_TICK
@@ -168,14 +182,20 @@ impl Root {
         Ok(())
     }
 
-    fn tick(&mut self) {
+    fn serves(&self) -> bool {
+        self.config.as_ref().is_some_and(|c| c.role.serves())
+    }
+
+    fn tick(&mut self, judges: bool) {
         let Some(config) = &self.config else { return };
         let now = host::now();
         if config.role.probes() {
-            probe::tick(config, now);
+            probe::tick(now);
         }
         if config.role.serves() {
-            self.holder.tick(self.vm, config, now);
+            if judges {
+                self.holder.tick(self.vm, config, now);
+            }
             endpoint::canary::answer_waiting();
         }
     }

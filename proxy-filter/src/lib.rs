@@ -13,6 +13,7 @@ pub mod host;
 pub mod config;
 pub mod retry;
 pub mod lease;
+pub mod ends;
 pub mod shared;
 pub mod probe;
 pub mod outbound;

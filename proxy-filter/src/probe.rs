@@ -7,7 +7,7 @@
 //! | either, on a 5xx | 1 more | `response.code_details` |
 //!
 //! A slice by header or authority costs one call more than a fixed one, and
-//! `grpc: true` up to two. Once a tick and slice one call more reads which skill
+//! `grpc: true` up to three. Once a tick and slice one call more reads which skill
 //! pack the answer came from. Counting itself allocates nothing; the tick does.
 //!
 //! The wall clock is not read here: a request counts in the bucket that was
@@ -18,11 +18,11 @@ use crate::config::{Config, SliceBy};
 use crate::host::{self, MapType};
 use crate::shared::{SlotHandle, Writer};
 use gate::document::Latency;
-use gate::sample::{classify, parse_status, Sample};
+use gate::sample::{classify, classify_grpc, parse_status, Sample};
 use gate::slice::Slice;
 use gate::snapshot::{self, SeenHash, MAX_HASH};
 use gate::time::Timestamp;
-use gate::window::{Bucket, Recorder};
+use gate::window::{Bucket, Periods, Recorder};
 use std::cell::RefCell;
 use std::time::Instant;
 
@@ -37,8 +37,9 @@ struct Worker {
     vm: u64,
     /// Bucket of what is being counted now.
     bucket: Option<u64>,
-    /// Length of the buckets, seconds.
-    bucket_s: u64,
+    /// Those of the plugin that was configured last: a push leaves the old one
+    /// in this VM until its listener has drained.
+    periods: Periods,
     /// Drained but not yet written.
     kept: Vec<Bucket>,
     written_at: Option<Timestamp>,
@@ -125,17 +126,14 @@ fn slice(by: &SliceBy) -> (Slice, bool) {
     }
 }
 
-/// A failing grpc-status behind a 200 is an error where the slice says so.
+/// What a 200 counts as where the slice speaks gRPC.
 fn with_grpc(by: &SliceBy, sample: Sample) -> Sample {
     if !by.grpc || sample != Sample::Success {
         return sample;
     }
     let status = host::header(MapType::HttpResponseTrailers, b"grpc-status")
         .or_else(|| host::header(MapType::HttpResponseHeaders, b"grpc-status"));
-    match status {
-        Some(s) if s != b"0" => Sample::Error,
-        _ => Sample::Success,
-    }
+    classify_grpc(status.as_deref(), host::response_code_details)
 }
 
 /// A request that an HTTP filter sees from its headers to its log.
@@ -176,9 +174,9 @@ pub fn start(vm: u64, config: &Config, now: Timestamp) {
     WORKER.with_borrow_mut(|w| {
         w.vm = vm;
         let running = config.windows.bucket_at(now);
-        if w.bucket_s != config.windows.bucket_s() {
+        let before = std::mem::replace(&mut w.periods, config.windows);
+        if before.bucket_s() != config.windows.bucket_s() || w.bucket.is_none() {
             // Indices of another length mean nothing; the counts are of about now.
-            w.bucket_s = config.windows.bucket_s();
             w.bucket = Some(running);
             w.kept.iter_mut().for_each(|b| b.index = running);
         }
@@ -187,11 +185,12 @@ pub fn start(vm: u64, config: &Config, now: Timestamp) {
 
 /// At each tick: adds what was counted to the worker's slot. What cannot be
 /// written is kept for the next tick.
-pub fn tick(config: &Config, now: Timestamp) {
+pub fn tick(now: Timestamp) {
     WORKER.with_borrow_mut(|w| {
-        let running = config.windows.bucket_at(now);
+        let periods = w.periods;
+        let running = periods.bucket_at(now);
         let since_ms = w.written_at.map(|at| now.millis() - at.millis());
-        let due = since_ms.is_none_or(|ms| ms < 0 || ms + 250 >= tick_ms(config));
+        let due = since_ms.is_none_or(|ms| ms < 0 || ms + 250 >= tick_ms(periods));
         if !due && w.bucket == Some(running) {
             return;
         }
@@ -219,7 +218,7 @@ pub fn tick(config: &Config, now: Timestamp) {
         w.hashes.iter_mut().for_each(|h| h.at_ms = now.millis());
         while let Some(bucket) = w.kept.first() {
             let writer =
-                Writer { vm: w.vm, latency: w.latency, windows: config.windows, hashes: &w.hashes };
+                Writer { vm: w.vm, latency: w.latency, windows: periods, hashes: &w.hashes };
             if !w.slot.add(&writer, bucket, now) {
                 host::log(
                     host::Level::Warn,
@@ -241,8 +240,8 @@ fn bucket_of(last: Option<u64>, running: u64) -> u64 {
     last.filter(|last| *last == running || *last + 1 == running).unwrap_or(running)
 }
 
-fn tick_ms(config: &Config) -> i64 {
-    i64::try_from(config.windows.tick_s * 1000).unwrap_or(i64::MAX)
+fn tick_ms(periods: Periods) -> i64 {
+    i64::try_from(periods.tick_s * 1000).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

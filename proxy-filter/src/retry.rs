@@ -6,6 +6,8 @@ use gate::time::Timestamp;
 const BASE_MS: u64 = 1_000;
 /// Longest delay, milliseconds.
 const MOST_MS: u64 = 30_000;
+/// Failures in a row after which a digest says so.
+pub const TOLD_AFTER: u32 = 3;
 
 /// Delay before attempt number `failures` + 1: doubled for each failure, and
 /// spread by ± 25 % with `seed`, so that gateways do not retry in step.

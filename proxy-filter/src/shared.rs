@@ -5,6 +5,7 @@
 //! compare-and-swap; a race that is lost too often is given up and tried again
 //! at the next tick, with nothing dropped.
 
+use crate::ends::{Ends, Look};
 use crate::host;
 use crate::lease::{self, Lease};
 use gate::canary::Command;
@@ -19,6 +20,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Slots for workers. More live workers than this share slots.
 pub const SLOTS: u64 = 64;
@@ -134,12 +136,9 @@ impl SlotHandle {
                 Some(Err(_)) if shared => return false,
                 Some(Err(_)) => continue,
             };
-            if slot.owner != writer.vm && slot.owner != 0 {
-                let alive = is_fresh(&slot, now, tick_s);
-                if alive && !shared {
-                    continue; // Taken over by another worker meanwhile.
-                }
-                slot.takeovers += u32::from(!alive);
+            let is_another = slot.owner != writer.vm && slot.owner != 0;
+            if is_another && !shared && is_fresh(&slot, now, tick_s) {
+                continue; // Taken over by another worker meanwhile.
             }
             if slot.bucket_s != writer.windows.bucket_s() {
                 slot.bucket_s = writer.windows.bucket_s();
@@ -188,8 +187,8 @@ pub struct Merge {
     /// Workers that wrote lately.
     pub workers: u32,
     pub latency: Option<Latency>,
-    /// Workers' VMs that ended: slots that changed their owner or have none alive.
-    pub ended: u64,
+    /// Every slot's owner, and whether it wrote lately.
+    pub looks: Vec<Look>,
     pub unreadable: u64,
     pub hashes: Vec<SeenHash>,
 }
@@ -202,13 +201,16 @@ pub fn merge_slots(windows: Periods, now: Timestamp) -> Merge {
             break;
         };
         match Slot::decode(&bytes) {
-            // Written under another window length: counted again from the worker's next write.
-            Ok(slot) if slot.bucket_s != windows.bucket_s() => merge.unreadable += 1,
             Ok(slot) => {
-                merge.latency = slot.latency.or(merge.latency);
                 let alive = is_fresh(&slot, now, windows.tick_s);
+                merge.looks.push(Look { slot: n, owner: slot.owner, alive });
+                // Written under another window length: counted again from the worker's next write.
+                if slot.bucket_s != windows.bucket_s() {
+                    merge.unreadable += u64::from(alive);
+                    continue;
+                }
+                merge.latency = slot.latency.or(merge.latency);
                 merge.workers += u32::from(alive);
-                merge.ended += u64::from(slot.takeovers) + u64::from(!alive);
                 merge.window.merge(&slot.window);
                 slot.hashes.into_iter().for_each(|h| snapshot::see(&mut merge.hashes, h));
             }
@@ -219,13 +221,14 @@ pub fn merge_slots(windows: Periods, now: Timestamp) -> Merge {
     merge
 }
 
-/// Workers that wrote nothing for longer than `most_s`, with that time in seconds.
-pub fn late_workers(now: Timestamp, most_s: u64) -> Vec<(u64, i64)> {
+/// Workers that wrote nothing for so long, in seconds, with that time. One that
+/// is silent for longer has ended, and another took its place.
+pub fn late_workers(now: Timestamp, silent_s: Range<i64>) -> Vec<(u64, i64)> {
     let slots = (0..SLOTS).map_while(|n| host::shared_get(&slot_key(n)).0);
     slots
         .filter_map(|bytes| Slot::decode(&bytes).ok())
         .map(|slot| (slot.owner, now.since(Timestamp::from_millis(slot.seen_at_ms))))
-        .filter(|(_, age_s)| *age_s > i64::try_from(most_s).unwrap_or(i64::MAX))
+        .filter(|(_, age_s)| silent_s.contains(age_s))
         .collect()
 }
 
@@ -300,6 +303,8 @@ pub struct State {
     pub resource_version: Option<String>,
     #[serde(default)]
     pub publish_failures: u64,
+    #[serde(default)]
+    pub ends: Ends,
 }
 
 impl State {
@@ -317,6 +322,7 @@ impl State {
             last_verdict: None,
             resource_version: None,
             publish_failures: 0,
+            ends: Ends::default(),
         }
     }
 

@@ -5,6 +5,7 @@ use http::{HeaderMap, Request, Response};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::thread;
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 
@@ -19,7 +20,8 @@ fn trailers(pairs: &[(&'static str, String)]) -> HeaderMap {
         .collect()
 }
 
-/// Answers `/grpc/STATUS` with a 200 whose trailers hold that grpc-status.
+/// Answers `/grpc/STATUS` with a 200 whose trailers hold that grpc-status, and
+/// `/grpc/cut` with one that ends in the middle.
 pub struct GrpcUpstream {
     pub port: u16,
 }
@@ -51,17 +53,23 @@ async fn connection(stream: TcpStream) -> Result<(), h2::Error> {
         let head = Response::builder().header("content-type", "application/grpc").body(());
         let mut body = respond.send_response(head.expect("a response"), false)?;
         body.send_data(vec![0; 5].into(), false)?;
-        body.send_trailers(trailers(&[("grpc-status", status)]))?;
+        if status == "cut" {
+            // After what went before is on its way.
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                body.send_reset(h2::Reason::INTERNAL_ERROR);
+            });
+        } else {
+            body.send_trailers(trailers(&[("grpc-status", status)]))?;
+        }
     }
     Ok(())
 }
 
-/// Sends a request whose body is followed by trailers. The status.
-///
-/// # Panics
-/// Where there is no answer.
+/// Sends a request whose body is followed by trailers. The status; 0 where the
+/// answer ended before its end.
 pub fn send(port: u16, method: &str, authority: &str, path: &str, bearer: &str, body: &str) -> u16 {
-    runtime().block_on(exchange(port, method, authority, path, bearer, body)).expect("an answer")
+    runtime().block_on(exchange(port, method, authority, path, bearer, body)).unwrap_or(0)
 }
 
 async fn exchange(
@@ -79,6 +87,10 @@ async fn exchange(
         .method(method)
         .uri(format!("http://{authority}{path}"))
         .header("authorization", format!("Bearer {bearer}"))
+        .header(
+            "content-type",
+            if bearer.is_empty() { "application/grpc" } else { "application/json" },
+        )
         .body(())
         .expect("a request");
     let answer = async {

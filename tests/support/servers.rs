@@ -104,6 +104,11 @@ fn connection(stream: TcpStream, answer: &dyn Fn(Request) -> Reply) -> std::io::
                 write!(writer, "0\r\n\r\n")?;
                 continue;
             }
+            // Gone in mid-sentence.
+            CUT => {
+                writer.write_all(b"HTTP/1.1 200 X\r\ncontent-length: 100\r\n\r\nok")?;
+                return Ok(());
+            }
             // Gone without a word.
             RESET => return Ok(()),
             101 => {
@@ -130,13 +135,14 @@ fn connection(stream: TcpStream, answer: &dyn Fn(Request) -> Reply) -> std::io::
 }
 
 /// Statuses of no server: the connection ends; a 200 whose grpc-status is 13; a
-/// 200 that takes its time.
+/// 200 that takes its time; one that breaks off.
 const RESET: u16 = 1;
 const GRPC_FAILED: u16 = 2;
 const STREAM: u16 = 3;
+const CUT: u16 = 4;
 
 /// An upstream that answers as the path asks: `/STATUS/MS`, `/stream/SECONDS`, or
-/// `/reset`, `/grpc13`, and `/flaky`, which fails every first time.
+/// `/reset`, `/cut`, `/grpc13`, and `/flaky`, which fails every first time.
 pub struct Upstream {
     pub port: u16,
     /// How long each answer really took here, milliseconds.
@@ -153,6 +159,7 @@ impl Upstream {
             let mut parts = request.path.trim_matches('/').split('/');
             let status: u16 = match parts.next() {
                 Some("reset") => RESET,
+                Some("cut") => CUT,
                 Some("grpc13") => GRPC_FAILED,
                 Some("stream") => return (STREAM, parts.next().unwrap_or("1").into()),
                 Some("flaky") if flaky.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) => 503,

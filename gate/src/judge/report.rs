@@ -65,6 +65,7 @@ impl Judge {
             canary_active: self.canary_active(),
             maintenance: self.canary.maintenance,
             aborted: self.canary.aborted,
+            asleep: self.canary.asleep,
             stable: StableBlock {
                 rate_5xx: stable.rate().map(rounded),
                 p99_ms: p99(&stable),

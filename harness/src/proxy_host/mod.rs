@@ -41,6 +41,8 @@ pub struct Proxy {
     next_context: u32,
     /// Clusters that take calls.
     clusters: Vec<String>,
+    /// Traps of VMs that were reloaded since.
+    past_traps: Vec<String>,
 }
 
 /// A request that waits for its answer.
@@ -79,6 +81,7 @@ impl Proxy {
             vms: BTreeMap::new(),
             next_context: 1,
             clusters: clusters.iter().map(|c| (*c).to_owned()).collect(),
+            past_traps: vec![],
         };
         for worker in 0..workers {
             for plugin in 0..proxy.plugins.len() {
@@ -100,7 +103,8 @@ impl Proxy {
     /// Makes sure that a plugin's VM and root context are there.
     fn load(&mut self, worker: usize, plugin: usize) -> Result<()> {
         let key = self.key(worker, plugin);
-        if self.vms.get(&key).is_some_and(|vm| vm.trapped().is_some()) {
+        if let Some(trap) = self.vms.get(&key).and_then(|vm| vm.trapped()) {
+            self.past_traps.push(trap.to_owned());
             self.vms.remove(&key);
         }
         if !self.vms.contains_key(&key) {
@@ -228,6 +232,11 @@ impl Proxy {
             .collect()
     }
 
+    /// Every trap so far, also of VMs that were reloaded since.
+    pub fn all_traps(&self) -> Vec<String> {
+        self.past_traps.iter().cloned().chain(self.traps()).collect()
+    }
+
     /// Host calls of one plugin's VM on one worker, by function, since the last reset.
     pub fn calls(&self, worker: usize, plugin: usize) -> BTreeMap<&'static str, u64> {
         let key = self.key(worker, plugin);
@@ -306,22 +315,27 @@ impl Proxy {
     }
 
     /// Pushes another configuration for every plugin as Envoy does where the
-    /// VM stays: new root contexts in it, then the old ones end.
+    /// VM stays: new root contexts in it, beside the old ones, which drain.
     ///
     /// # Errors
     /// As [`Proxy::start`].
-    pub fn push_in_place(&mut self, change: impl Fn(&mut Value)) -> Result<()> {
+    pub fn begin_push(&mut self, change: impl Fn(&mut Value)) -> Result<()> {
         self.plugins.iter_mut().for_each(|p| change(&mut p.configuration));
         for worker in 0..self.workers {
             for plugin in 0..self.plugins.len() {
-                let old = self.vm(worker, plugin)?.forget_root(plugin);
+                self.vm(worker, plugin)?.drain_root(plugin);
                 self.load(worker, plugin)?;
-                if let Some(old) = old {
-                    self.vm(worker, plugin)?.end_root(old)?;
-                }
             }
         }
         Ok(())
+    }
+
+    /// The old root contexts have drained and end.
+    ///
+    /// # Errors
+    /// A VM traps.
+    pub fn end_push(&mut self) -> Result<()> {
+        self.vms.values_mut().try_for_each(Vm::end_drained)
     }
 
     /// Adds a worker, with VMs of its own.

@@ -87,6 +87,8 @@ pub(super) struct Vm {
     store: Store<VmState>,
     instance: Instance,
     roots: BTreeMap<usize, Root>,
+    /// Of plugins that were pushed since.
+    draining: Vec<Root>,
     trapped: Option<String>,
 }
 
@@ -131,7 +133,8 @@ impl Vm {
             .get_typed_func(&mut store, "proxy_on_memory_allocate")
             .map_err(|e| anyhow!("{e:?}"))?;
         store.data_mut().allocate = Some(allocate);
-        let mut vm = Self { store, instance, roots: BTreeMap::new(), trapped: None };
+        let mut vm =
+            Self { store, instance, roots: BTreeMap::new(), draining: vec![], trapped: None };
         vm.call::<(), ()>("_initialize", ())?;
         Ok(vm)
     }
@@ -164,9 +167,11 @@ impl Vm {
         let given: Vec<Val> =
             shape.params().zip(given).map(|(_, a)| Val::I32(a.cast_signed())).collect();
         let mut results = vec![Val::I32(0); shape.results().len()];
-        function
-            .call(&mut self.store, &given, &mut results)
-            .map_err(|e| anyhow!("trap in {name}{arguments:?}: {}", e.root_cause()))
+        function.call(&mut self.store, &given, &mut results).map_err(|e| {
+            let trap = format!("{name}{arguments:?}: {}", e.root_cause());
+            self.trapped = Some(trap.clone());
+            anyhow!("trap in {trap}")
+        })
     }
 
     /// The functions answer with these statuses from now on.
@@ -233,23 +238,27 @@ impl Vm {
         Ok(accepted)
     }
 
-    /// The plugin's root context, which is the plugin's no more.
-    pub fn forget_root(&mut self, plugin: usize) -> Option<u32> {
-        self.roots.remove(&plugin).map(|r| r.context)
+    /// A push takes the plugin from its root context, which drains: it ticks on.
+    pub fn drain_root(&mut self, plugin: usize) {
+        self.draining.extend(self.roots.remove(&plugin));
     }
 
-    /// A root context ends.
-    pub fn end_root(&mut self, context: u32) -> Result<()> {
-        self.store.data_mut().roots.retain(|r| *r != context);
-        self.store.data_mut().effective = None;
-        self.enter("proxy_on_done", &[context])?;
-        self.enter("proxy_on_delete", &[context])
+    /// Root contexts that drained end.
+    pub fn end_drained(&mut self) -> Result<()> {
+        for root in std::mem::take(&mut self.draining) {
+            self.store.data_mut().roots.retain(|r| *r != root.context);
+            self.store.data_mut().effective = None;
+            self.enter("proxy_on_done", &[root.context])?;
+            self.enter("proxy_on_delete", &[root.context])?;
+        }
+        Ok(())
     }
 
     pub fn tick(&mut self, now_ns: i64) {
         let due: Vec<u32> = self
-            .roots
-            .values_mut()
+            .draining
+            .iter_mut()
+            .chain(self.roots.values_mut())
             .filter_map(|root| {
                 let tick = root.tick_ns?;
                 if now_ns < root.next_tick_ns {

@@ -9,7 +9,7 @@
 use crate::config::Config;
 use crate::host::{self, Level};
 use crate::outbound::{self, notifier, queue, scaled_object, workload, Call, Reply};
-use crate::retry::Pace;
+use crate::retry::{Pace, TOLD_AFTER};
 use crate::shared::{self, State};
 use gate::time::Timestamp;
 use std::time::Duration;
@@ -241,11 +241,17 @@ impl Errands {
             }
             Sent::CapRead { scaled_object } | Sent::CapWrite { scaled_object, .. } => {
                 self.cap.failed(now, seed, asked_ms);
+                let what =
+                    format!("spec.maxReplicaCount of ScaledObject {scaled_object} is not lowered");
+                let tell = self.cap.attempts() == TOLD_AFTER;
                 shared::update_state(|s| {
                     s.publish_failures += 1;
                     s.judge.caps.postpone(scaled_object);
+                    if tell {
+                        s.judge.publish_failed(&format!("{what}: {why}"), now);
+                    }
                 });
-                format!("spec.maxReplicaCount of ScaledObject {scaled_object} is not lowered")
+                what
             }
         };
         host::log(Level::Warn, &format!("{what}: {why}; tried again later"));

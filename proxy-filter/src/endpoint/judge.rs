@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::host::{self, Level};
 use crate::outbound::config_map::{self, Publication, Published, Recovered};
 use crate::outbound::{self, Call, Reply};
-use crate::retry::{self, Pace};
+use crate::retry::{self, Pace, TOLD_AFTER};
 use crate::shared::{self, State};
 use gate::document::{Merged, Observer};
 use gate::judge::Judge;
@@ -22,13 +22,13 @@ const BUILT_AT: Timestamp = Timestamp::from_secs(1_767_225_600); // 2026-01-01T0
 const RENEW_S: u64 = 60;
 const RENEW_SPREAD_PCT: u64 = 16;
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Failures in a row after which a digest says so.
-const TOLD_AFTER: u32 = 3;
 
 /// What an endpoint VM keeps between ticks; all of it may be lost with the VM.
 #[derive(Default)]
 pub struct Holder {
     inflight: Option<(u32, Sent)>,
+    /// Writes in a row that somebody else's came before.
+    conflicts: u32,
     pace: Pace,
     stepped_at: Option<Timestamp>,
     errands: Errands,
@@ -67,6 +67,7 @@ impl Holder {
             format!("{}/{}/{}", config.lane.namespace, config.lane.name, config.gateway.id);
         let (mut state, cas) = shared::state_to_change(&identity, now, config.publish.is_none());
         let merge = shared::merge_slots(config.windows, now);
+        state.ends.look(&merge.looks, now, config.windows.tick_s);
         state.judge.put_seen_hashes(merge.hashes.clone());
         if let Some(facts) = shared::facts() {
             state.judge.put_facts(facts, now);
@@ -82,12 +83,15 @@ impl Holder {
             latency: merge.latency,
             unclassified: 0,
             publish_failures: state.publish_failures,
-            restarts: merge.ended + lease.moves,
+            restarts: state.ends.count + lease.moves,
             unreadable_slots: merge.unreadable,
             previous_token_last_used: shared::token_uses().previous,
             ..Observer::default()
         };
-        let merged = state.judge.document(&merge.window, &judge_config, observer, now);
+        let mut merged = state.judge.document(&merge.window, &judge_config, observer, now);
+        if !state.recovered {
+            merged = merged.before_recovery();
+        }
         let verdict = state.judge.verdict(&judge_config, now);
         if config.publish.is_none() {
             state.published = state.applied;
@@ -220,7 +224,10 @@ impl Holder {
                 (Some(*judge), epoch, Some(resource_version))
             }
         };
-        self.succeeded();
+        // One that is read and cannot be written is no success yet.
+        if self.conflicts < 2 {
+            self.succeeded();
+        }
         shared::update_state(|state| {
             let ours = state.judge.epoch;
             if !state.recovered {
@@ -230,6 +237,10 @@ impl Holder {
             } else if theirs > ours {
                 // A newer process: it alone speaks from now on.
                 state.superseded = true;
+            } else if theirs == ours && state.last_verdict.is_none() {
+                // Two processes of the same second, or this one's own first
+                // write, whose reply was lost: a higher epoch is right for both.
+                state.judge.epoch = ours.saturating_add(1);
             } else if theirs < ours && state.last_verdict.is_none() {
                 // An older process wrote after this one read, and this one has
                 // said nothing yet: that is the later word.
@@ -255,6 +266,7 @@ impl Holder {
     ) {
         match config_map::published(reply) {
             Published::Done { resource_version } => {
+                self.conflicts = 0;
                 self.succeeded();
                 shared::update_state(|state| {
                     state.published = state.published.max(number);
@@ -265,15 +277,22 @@ impl Holder {
                 });
             }
             Published::Conflict => {
+                self.conflicts = self.conflicts.saturating_add(1);
+                if self.conflicts > 1 {
+                    let why = format!(
+                        "the verdict is not published: somebody else writes it ({})",
+                        outbound::describe(reply)
+                    );
+                    self.failed(&why, reply.retry_after_ms, now);
+                }
                 self.send(config, config_map::get(config), Sent::Get, now);
             }
             Published::Gone => {
                 let why = outbound::describe(reply);
-                self.failed(
-                    &format!("the gateway's ConfigMap is gone ({why}); it is created anew"),
-                    0,
-                    now,
-                );
+                let creating = shared::state().is_none_or(|s| s.resource_version.is_none());
+                let what =
+                    if creating { "cannot be created" } else { "is gone and is created anew" };
+                self.failed(&format!("the gateway's ConfigMap {what}: {why}"), 0, now);
                 shared::update_state(|state| state.resource_version = None);
             }
             Published::Refused(why) => {

@@ -78,11 +78,12 @@ pub struct Stream {
     endpoint: Option<Endpoint>,
     /// The body was dealt with: an answer was given or is pending.
     answered: bool,
+    facts_max_age_s: u64,
 }
 
 impl Stream {
     pub fn new(context_id: u32) -> Self {
-        Self { context_id, endpoint: None, answered: false }
+        Self { context_id, endpoint: None, answered: false, facts_max_age_s: 0 }
     }
 
     /// Whether the request is one of the table's.
@@ -96,6 +97,7 @@ impl Stream {
             return Next::Pass;
         };
         self.endpoint = Some(endpoint);
+        self.facts_max_age_s = config.thresholds.facts_max_age_s;
         let authorization = host::header(MapType::HttpRequestHeaders, b"authorization");
         let now = host::now();
         let caller = match auth::authorize(config, authorization.as_deref(), endpoint.roles(), now)
@@ -169,7 +171,7 @@ impl Stream {
             return;
         }
         match self.endpoint {
-            Some(Endpoint::Facts) => facts::put(&body),
+            Some(Endpoint::Facts) => facts::put(&body, self.facts_max_age_s),
             Some(Endpoint::Canary) => canary::put(&body, self.context_id),
             _ => {}
         }

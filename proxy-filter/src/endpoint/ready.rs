@@ -12,6 +12,8 @@ use gate::time::Timestamp;
 
 /// Ticks after which a worker that wrote nothing is late.
 const LATE_TICKS: u64 = 2;
+/// Polling windows after which it is late no more, but gone.
+const GONE_POLLS: u64 = 10;
 
 pub fn serve(config: &Config, may_read: bool, now: Timestamp) -> Next {
     let document = shared::document().and_then(|(_, json)| serde_json::from_slice(&json).ok());
@@ -20,7 +22,9 @@ pub fn serve(config: &Config, may_read: bool, now: Timestamp) -> Next {
     if !may_read {
         return answer(status, if drains { "draining" } else { "ready" });
     }
-    let late = shared::late_workers(now, LATE_TICKS * config.windows.tick_s);
+    let seconds = |s: u64| i64::try_from(s).unwrap_or(i64::MAX);
+    let (late, gone) = (LATE_TICKS * config.windows.tick_s, GONE_POLLS * config.windows.poll_s);
+    let late = shared::late_workers(now, seconds(late) + 1..seconds(late + gone));
     let workers: Vec<_> = late
         .iter()
         .map(|(worker, age_s)| serde_json::json!({ "worker": worker, "silent_s": age_s }))

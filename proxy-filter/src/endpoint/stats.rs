@@ -10,7 +10,7 @@ use gate::document::Merged;
 /// A gauge's name, and its value in the document.
 type Row = (&'static str, fn(&Merged) -> u64);
 
-const TABLE: [Row; 8] = [
+const TABLE: [Row; 10] = [
     ("canary_gate_degraded", |d| d.degraded.into()),
     ("canary_gate_scaling_frozen", |d| d.scaling.frozen.into()),
     ("canary_gate_canary_active", |d| d.canary_active.into()),
@@ -18,6 +18,8 @@ const TABLE: [Row; 8] = [
     ("canary_gate_digests_sent", |d| d.observer.digests_sent),
     ("canary_gate_digests_dropped", |d| d.observer.digests_dropped),
     ("canary_gate_publish_failures", |d| d.observer.publish_failures),
+    ("canary_gate_workers", |d| d.observer.workers.into()),
+    ("canary_gate_workers_expected", |d| d.observer.workers_expected.unwrap_or(0).into()),
     ("canary_gate_observed_at_seconds", |d| d.observed_at.secs()),
 ];
 

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Builds the real programs of `make cluster` (Kubernetes, etcd, KEDA) from their
+# own modules at the versions of tests/cluster/programs/*/go.mod, once: into a
+# folder outside target/, named by what was built, that a clean checkout finds
+# again. `--check` builds nothing, and fails where something is missing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+cache=${CANARY_GATE_PROGRAMS:-${XDG_CACHE_HOME:-$HOME/.cache}/canary-gate/programs}
+
+# program, module's folder, package
+programs="
+kube-apiserver kubernetes k8s.io/kubernetes/cmd/kube-apiserver
+kube-controller-manager kubernetes k8s.io/kubernetes/cmd/kube-controller-manager
+etcd etcd go.etcd.io/etcd/server/v3
+keda-operator keda github.com/kedacore/keda/v2/cmd/operator
+keda-adapter keda github.com/kedacore/keda/v2/cmd/adapter
+keda-webhooks keda github.com/kedacore/keda/v2/cmd/webhooks
+"
+
+# A folder a module, named by its go.mod and go.sum: another version is another folder.
+folder() {
+    echo "$cache/$1-$(cat "tests/cluster/programs/$1/go.mod" "tests/cluster/programs/$1/go.sum" | sha256sum | cut -c1-16)"
+}
+
+missing=
+while read -r program module package; do
+    [ -n "$program" ] || continue
+    at=$(folder "$module")
+    if [ ! -x "$at/$program" ]; then
+        missing="$missing $program"
+        if [ "${1:-}" != --check ]; then
+            command -v go >/dev/null || {
+                echo "build-programs: Go is needed: https://go.dev/dl" >&2
+                exit 1
+            }
+            echo "building $program into $at (minutes, the first time)"
+            mkdir -p "$at"
+            # The version that programs show is set by their own build scripts; the
+            # API server answers /version with it, and KEDA reads that.
+            flags=
+            if [ "$module" = kubernetes ]; then
+                version=$(sed -n 's/^require k8s.io\/kubernetes \(v[0-9.]*\)$/\1/p' tests/cluster/programs/kubernetes/go.mod)
+                minor=$(echo "$version" | cut -d. -f2)
+                for at_package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
+                    flags="$flags -X $at_package.gitVersion=$version -X $at_package.gitMajor=1 -X $at_package.gitMinor=$minor"
+                done
+            fi
+            (cd "tests/cluster/programs/$module" &&
+                CGO_ENABLED=0 go build -trimpath -ldflags "-s -w $flags" -o "$at/$program.new" "$package")
+            mv "$at/$program.new" "$at/$program"
+        fi
+    fi
+    mkdir -p .tools/programs
+    ln -sfn "$at/$program" ".tools/programs/$program"
+done <<<"$programs"
+
+if [ "${1:-}" = --check ] && [ -n "$missing" ]; then
+    echo "not built:$missing (run scripts/build-programs.sh)" >&2
+    exit 1
+fi
