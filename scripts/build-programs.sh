@@ -39,7 +39,7 @@ while read -r program module package; do
             # API server answers /version with it, and KEDA reads that.
             flags=
             if [ "$module" = kubernetes ]; then
-                version=$(sed -n 's/^require k8s.io\/kubernetes \(v[0-9.]*\)$/\1/p' tests/cluster/programs/kubernetes/go.mod)
+                version=$(cd tests/cluster/programs/kubernetes && go list -m -f '{{.Version}}' k8s.io/kubernetes)
                 minor=$(echo "$version" | cut -d. -f2)
                 for at_package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
                     flags="$flags -X $at_package.gitVersion=$version -X $at_package.gitMajor=1 -X $at_package.gitMinor=$minor"

@@ -269,7 +269,7 @@ fn selected(object: &Value, selector: &str) -> bool {
 }
 
 /// Keeps only the masked fields, as Kubewarden's host prunes.
-fn masked(object: &Value, masks: &[&str]) -> Value {
+pub(crate) fn masked(object: &Value, masks: &[&str]) -> Value {
     if masks.is_empty() {
         return object.clone();
     }

@@ -12,3 +12,4 @@ pub mod cluster;
 pub mod proxy_host;
 pub mod policy_host;
 pub mod scenario;
+pub mod serve;

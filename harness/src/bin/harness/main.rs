@@ -5,6 +5,7 @@ mod canary;
 mod client;
 mod probe;
 mod run;
+mod serve;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,11 @@ usage:
       Exit 0 when all have it, 1 when one has not, 2 error.
   harness probe [--token-file FILE] [--ca FILE] URL
       The bastion's look at a gateway. Exit 0 healthy, 1 not, 2 no answer.
+  harness serve --settings FILE [--policy FILE] [--listen ADDRESS:PORT] [--certificates DIR]
+                [--kubeconfig FILE] [--instances N] [--timeout-ms N]
+      An HTTPS AdmissionReview webhook (/validate, /mutate) around the policy, for a
+      development cluster; production uses Kubewarden's policy-server. Settings may be
+      those of a ClusterAdmissionPolicy. Certificates are made where DIR has none.
   Tokens are read from --token-file or CANARY_GATE_TOKEN, never from an argument.
 ";
 
@@ -33,6 +39,7 @@ fn main() -> ExitCode {
         Some((command, rest)) if command == "admit" => admit::main(rest),
         Some((command, rest)) if command == "canary" => canary::main(rest),
         Some((command, rest)) if command == "probe" => probe::main(rest),
+        Some((command, rest)) if command == "serve" => serve::main(rest),
         Some((command, _)) if command == "--help" || command == "help" => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
