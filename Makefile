@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Each installs what it needs and builds what it runs.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench soak verdicts fuzz mutants lint wasm setup clean
+.PHONY: help demo test bench cluster soak verdicts fuzz mutants lint wasm setup clean
 
 DIST := dist
 
@@ -20,6 +20,12 @@ bench: wasm ## what the policy and the filter cost, against ones that do nothing
 	@scripts/setup.sh envoy
 	@scripts/build-wasm.sh --with-bare
 	@cargo run --locked -q -p tests --bin bench
+
+cluster: wasm ## the gate in a real Kubernetes with KEDA, on loopback; builds them from source the first time
+	@scripts/setup.sh envoy servers
+	@scripts/build-programs.sh
+	@cargo build --locked -q -p harness -p tests --bin harness --bin cluster
+	@target/debug/cluster
 
 soak: wasm ## millions of requests and a thousand configuration pushes: memory must be flat
 	@scripts/setup.sh envoy
