@@ -3,7 +3,7 @@
 use serde_json::{json, Value};
 use std::sync::PoisonError;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tests::envoy::{alone, Envoy, Setup};
 use tests::servers::{ApiServer, Notifier};
 
@@ -14,11 +14,6 @@ fn written(api: &ApiServer) -> Vec<(u64, bool)> {
     ours.filter_map(|a| serde_json::from_str::<Value>(a.body["data"]["verdict"].as_str()?).ok())
         .map(|v| (v["epoch"].as_u64().unwrap(), v["canary_active"].as_bool().unwrap()))
         .collect()
-}
-
-fn now() -> String {
-    let ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-    gate::time::Timestamp::from_millis(ms as i64).to_string()
 }
 
 #[test]
@@ -32,7 +27,8 @@ fn the_newer_process_speaks_and_nothing_opens_in_between() {
         ..Setup::default()
     });
     old.wait_for(15, "a document", |_| true);
-    let facts = json!({ "at": now(), "disk_used_pct": 50, "doctor_ok": true, "queue_depth": 3, "skill_hash": "c4e1" });
+    let mut facts = tests::well();
+    facts["skill_hash"] = "c4e1".into();
     assert_eq!(old.put("/keda/facts", "facts", &facts).status, 204);
     assert_eq!(old.put("/keda/canary", "ops", &json!({ "action": "end" })).status, 204);
     old.wait_for(20, "an idle lane", |d| d["status"] == "healthy");

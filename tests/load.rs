@@ -2,24 +2,25 @@
 //! Envoy's own access log as the perfect observer: counts, p99, and when the
 //! rules fire.
 
-use gate::canary::{Action, Command};
-use gate::facts::{DiskTier, Facts};
-use gate::judge::{Config, Judge};
+use gate::judge::Config;
 use gate::sample::Sample;
-use gate::scaling::LaneSize;
 use gate::slice::Slice;
-use gate::threshold::Thresholds;
 use gate::time::Timestamp;
 use gate::window::{Bucket, Periods, Window};
 use serde_json::{json, Value};
 use std::fs;
 use std::path::PathBuf;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tests::client::{pour, Asked};
 use tests::envoy::{alone, Envoy, Setup};
-use tests::root;
 use tests::servers::{ApiServer, Notifier, Upstream};
+use tests::{now, root};
+
+#[allow(dead_code, reason = "a support of several tests")]
+#[path = "../gate/tests/support/mod.rs"]
+mod support;
+use support::{active, config, facts};
 
 const LOG: &str = "target/envoy/observer.log";
 
@@ -154,20 +155,12 @@ const WINDOWS: Periods = Periods { length_s: 10, poll_s: 2, tick_s: 1 };
 
 /// The poll at which a judge fed from Envoy's own log degrades.
 fn predicted(log: &[Seen], begun: Timestamp, config: &Config) -> Option<u64> {
-    let mut judge = Judge::unknown(begun);
-    let facts = |at: Timestamp| {
-        Facts::parse(facts(at).to_string().as_bytes(), at).expect("facts of the test")
-    };
-    judge.put_facts(facts(begun), begun);
-    for action in [Action::End, Action::Begin] {
-        judge.command(&Command::new(action), config, begun).unwrap();
-    }
+    let mut judge = active(config, begun);
     let mut log = log.to_vec();
     log.sort_by_key(|s| s.end);
     let mut log = log.into_iter().peekable();
     let mut window = Window::default();
-    let steps = (1..600).map(|quarter| Timestamp::from_millis(begun.millis() + quarter * 250));
-    let mut steps = steps;
+    let mut steps = (1..600).map(|quarter| Timestamp::from_millis(begun.millis() + quarter * 250));
     steps.find_map(|now| {
         while let Some(s) = log.next_if(|s| s.end <= now) {
             let mut bucket = Bucket { index: WINDOWS.bucket_at(s.end), ..Bucket::default() };
@@ -180,15 +173,6 @@ fn predicted(log: &[Seen], begun: Timestamp, config: &Config) -> Option<u64> {
         judge.step(&window, config, now);
         judge.hold.frozen().then(|| WINDOWS.poll_due(now))
     })
-}
-
-fn facts(at: Timestamp) -> Value {
-    json!({ "at": at.to_string(), "disk_used_pct": 50, "doctor_ok": true, "queue_depth": 3 })
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    Timestamp::from_millis(since.as_millis() as i64)
 }
 
 #[test]
@@ -208,17 +192,16 @@ fn rules_fire_when_a_perfect_observer_says() {
         ..Setup::default()
     });
     envoy.wait_for(15, "a document", |_| true);
-    let put_facts = || assert_eq!(envoy.put("/keda/facts", "facts", &facts(now())).status, 204);
     let chunk = |every: usize| {
         let path = |i: usize| if every > 0 && i % every == 7 { "/500/1" } else { "/200/1" };
         let requests: Vec<Asked> = (0..300)
             .map(|i| (i % 3 == 0, if i % 3 == 0 { path(i / 3) } else { "/200/1" }.into()))
             .collect();
         pour(envoy.vip, &requests, 8);
-        put_facts();
+        envoy.put_facts();
         thread::sleep(Duration::from_millis(100));
     };
-    put_facts();
+    envoy.put_facts();
     assert_eq!(envoy.put("/keda/canary", "ops", &json!({ "action": "end" })).status, 204);
     envoy.wait_for(20, "an idle lane", |d| d["status"] == "healthy");
     assert_eq!(
@@ -245,7 +228,7 @@ fn rules_fire_when_a_perfect_observer_says() {
     };
     thread::sleep(Duration::from_secs(1));
     let log = seen(1);
-    let config = config();
+    let config = Config { periods: WINDOWS, ..config(Default::default()) };
     let expected = predicted(&log, begun, &config).expect("the perfect observer degrades");
     let got = WINDOWS.poll_due(fired);
     println!(
@@ -255,23 +238,4 @@ fn rules_fire_when_a_perfect_observer_says() {
     // A request counts in the bucket that ran at its worker's last tick: one
     // bucket early at most.
     assert!(got.abs_diff(expected) <= 1, "poll {got}, expected {expected}");
-}
-
-fn config() -> Config {
-    Config {
-        gateway: "gw-a1".into(),
-        az: "a".into(),
-        gateway_version: String::new(),
-        disk_tier: DiskTier::Tb1,
-        lane: "openclaw-build-lane".into(),
-        size: LaneSize { stable_replicas: 6, headroom: 1, min_replicas: 1 },
-        judge: gate::signals::canary_5xx_rate::Judge::default(),
-        periods: WINDOWS,
-        thresholds: Thresholds::default(),
-        abort_on_fail: false,
-        targets: vec![],
-        lowers_caps: false,
-        pulls_queue: false,
-        has_notifier: false,
-    }
 }

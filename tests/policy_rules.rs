@@ -13,7 +13,6 @@ use harness::policy_host::PolicyHost;
 use serde_json::{json, Value};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::{SystemTime, UNIX_EPOCH};
 use tests::root;
 use tests::simulation::modules;
 
@@ -64,7 +63,7 @@ fn cluster_of(case: &Value) -> Cluster {
 /// The case with every time as far from now as it was from then.
 fn moved_to_now(case: &Value) -> Value {
     let then = Timestamp::parse(case["now"].as_str().unwrap()).unwrap();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+    let now = tests::now().millis();
     let text = case.to_string();
     let mut moved = String::new();
     let mut rest = text.as_str();

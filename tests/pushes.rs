@@ -46,12 +46,6 @@ fn pushed() -> Value {
     serde_json::from_str::<Value>(&text).unwrap()["resources"].take()
 }
 
-fn resident_kib(envoy: &Envoy) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", envoy.pid())).unwrap();
-    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
 #[test]
 fn a_push_loses_nothing_and_takes_no_memory() {
     let _alone = alone();
@@ -90,7 +84,7 @@ fn a_push_loses_nothing_and_takes_no_memory() {
         if n % (pushes / 5) == 0 {
             // Old listeners drain for two seconds.
             thread::sleep(Duration::from_secs(4));
-            resident.push(resident_kib(&envoy));
+            resident.push(envoy.resident_kib());
             println!("{n} pushes: {} KiB resident", resident.last().unwrap());
         }
     }

@@ -7,7 +7,7 @@ use serde_json::{json, Value};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tests::envoy::{alone, Envoy, Setup};
 use tests::servers::{ApiServer, Notifier, Upstream};
 use tests::simulation::{modules, scenario};
@@ -49,15 +49,6 @@ fn rig_with(
         ..Setup::default()
     });
     Rig { envoy, canary, stable, api, notifier, _alone: alone }
-}
-
-fn now() -> gate::time::Timestamp {
-    let ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-    gate::time::Timestamp::from_millis(ms as i64)
-}
-
-fn facts() -> Value {
-    json!({ "at": now().to_string(), "disk_used_pct": 50, "doctor_ok": true, "queue_depth": 3 })
 }
 
 /// The sample of `q` by nearest rank.
@@ -119,7 +110,7 @@ fn http_filter_counts_exactly_and_measures_p99() {
 fn admit(rig: &Rig, old: i64, new: i64) -> harness::policy_host::Verdict {
     let policy = harness::policy_host::PolicyHost::start(
         &modules().policy,
-        Clock::at(now()),
+        Clock::at(tests::now()),
         Arc::clone(&rig.api.cluster),
     )
     .unwrap();
@@ -146,7 +137,7 @@ fn a_real_verdict_stops_a_real_raise() {
     // A new gateway knows nothing: active and frozen until `end`.
     let d = envoy.wait_for(15, "the first document", |_| true);
     assert_eq!((&d["canary_active"], &d["scaling"]["frozen"]), (&json!(true), &json!(1)));
-    assert_eq!(envoy.put("/keda/facts", "facts", &facts()).status, 204);
+    envoy.put_facts();
     assert_eq!(envoy.put("/keda/canary", "ops", &json!({ "action": "end" })).status, 204);
     envoy.wait_for(20, "an idle, healthy lane", |d| d["status"] == "healthy");
     assert!(admit(&rig, 6, 9).accepted, "an idle lane is free");
@@ -166,7 +157,7 @@ fn a_real_verdict_stops_a_real_raise() {
     let verdict = loop {
         envoy.send_all(&failing);
         std::thread::sleep(Duration::from_millis(100));
-        envoy.put("/keda/facts", "facts", &facts());
+        envoy.put_facts();
         let d = envoy.get("/keda/metrics", "bastion").json();
         if d["degraded"] == true {
             break d;
@@ -235,7 +226,7 @@ fn tokens_methods_and_other_paths() {
         "gw.example.com",
         "/keda/facts",
         tests::envoy::token("facts"),
-        &facts().to_string(),
+        &tests::well().to_string(),
     );
     assert_eq!(by_http2, 204);
     let wrong = envoy.put("/keda/facts", "facts", &json!({ "at": "soon" }));

@@ -51,7 +51,7 @@ fn every_tail_agrees() {
 /// Runs a trace through the whole judge: freezes and thaws with their minute.
 fn events(trace: &Trace) -> Vec<(String, u64)> {
     let config = config(canary_5xx_rate::Judge::MultiHorizon);
-    let mut judge = active(&config);
+    let mut judge = active(&config, START);
     let mut window = Window::default();
     judge.step(&window, &config, START);
     let mut events = vec![];

@@ -3,8 +3,8 @@
 //! Declared here and not by the SDK's dispatcher, for three reasons. It makes a
 //! panic of a context or a token that it does not know, and a panic ends the
 //! VM. It allocates a box for each stream. And it exports every callback there
-//! is, each of which a proxy enters for each request, used or not. What a
-//! callback does is in `contexts`.
+//! is, so that a proxy enters each of a stream's for each request, used or not.
+//! What a callback does is in `contexts`.
 
 use crate::contexts::Contexts;
 use std::cell::RefCell;

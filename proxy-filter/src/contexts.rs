@@ -136,12 +136,12 @@ impl Contexts {
 
     pub fn request_body(&mut self, stream: u32, size: usize, end_of_stream: bool) -> Next {
         let stream = self.streams.get_mut(&stream);
-        stream.map_or(Next::Pass, |s| s.endpoint.request_body(size, end_of_stream))
+        stream.map_or(Next::Pass, |s| s.endpoint.request_body(&s.config, size, end_of_stream))
     }
 
     pub fn request_trailers(&mut self, stream: u32) -> Next {
         let stream = self.streams.get_mut(&stream);
-        stream.map_or(Next::Pass, |s| s.endpoint.request_trailers())
+        stream.map_or(Next::Pass, |s| s.endpoint.request_trailers(&s.config))
     }
 
     pub fn response_headers(&mut self, stream: u32) {

@@ -10,10 +10,11 @@
 use serde_json::{json, Value};
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 use tests::client::{pour, Asked};
+use tests::envoy::spawn;
 use tests::root;
 use tests::servers::free_port;
 
@@ -146,15 +147,7 @@ fn start(name: &str, way: Way) -> Subject {
     let file = dir.join(format!("bench-{port}.json"));
     fs::write(&file, config.to_string()).expect("the configuration");
     let log = dir.join(format!("bench-{port}.log"));
-    let child = Command::new(root(".tools/envoy"))
-        .arg("-c")
-        .arg(&file)
-        .args(["--concurrency", "1", "--use-dynamic-base-id", "--log-path"])
-        .arg(&log)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("Envoy; run `scripts/setup.sh envoy`");
+    let child = spawn(&file, 1, &["--use-dynamic-base-id"], &log);
     let subject = Subject { child, port, log };
     let begun = Instant::now();
     while ureq::get(format!("http://127.0.0.1:{admin}/ready")).call().is_err() {

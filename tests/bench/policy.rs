@@ -8,12 +8,11 @@
 use gate::document::Status;
 use gate::facts::DiskTier;
 use gate::signals::disk::DiskLevel;
-use gate::time::Timestamp;
 use gate::verdict::Verdict;
 use serde_json::{json, Value};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tests::root;
+use std::time::{Duration, Instant};
+use tests::{now, root};
 use wasmtime_provider::{WasmtimeEngineProviderBuilder, WasmtimeEngineProviderPre};
 
 type Answer = Arc<Mutex<Vec<u8>>>;
@@ -34,11 +33,6 @@ fn host(compiled: &WasmtimeEngineProviderPre, list: &Answer) -> wapc::WapcHost {
         })),
     )
     .unwrap()
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    Timestamp::from_millis(since.as_millis() as i64)
 }
 
 /// The host's answer with `gateways` verdicts, all with a canary active.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+use tests::servers::end_with_parent;
 
 pub struct Program {
     name: String,
@@ -65,19 +66,3 @@ impl Drop for Program {
         self.kill();
     }
 }
-
-/// The kernel kills the program where this process dies without a word.
-#[cfg(target_os = "linux")]
-fn end_with_parent(command: &mut Command) {
-    use std::os::unix::process::CommandExt;
-    // SAFETY: prctl is safe to call between fork and exec.
-    unsafe {
-        command.pre_exec(|| {
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-            Ok(())
-        });
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn end_with_parent(_: &mut Command) {}

@@ -12,7 +12,6 @@ use harness::proxy_host::Proxy;
 use harness::scenario::format::{Probe, Scenario};
 use harness::scenario::setup::plugins;
 use serde_json::json;
-use std::fs;
 use std::time::{Duration, Instant};
 use tests::client::{pour, Asked};
 use tests::envoy::{alone, Envoy, Setup};
@@ -66,12 +65,6 @@ fn in_the_harness() {
     }
 }
 
-fn resident_kib(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process");
-    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).expect("VmRSS");
-    line.trim().trim_end_matches(" kB").parse().expect("a number")
-}
-
 fn in_envoy(configuration: &'static str) {
     let _alone = alone();
     let (canary, stable) = (Upstream::start(), Upstream::start());
@@ -96,7 +89,7 @@ fn in_envoy(configuration: &'static str) {
         let begun = Instant::now();
         pour(envoy.vip, &part, 16);
         let per_second = part.len() as f64 / begun.elapsed().as_secs_f64();
-        let resident = resident_kib(envoy.pid());
+        let resident = envoy.resident_kib();
         println!(
             "{:>9} requests: {resident} KiB resident, {per_second:.0} requests/s",
             n * part.len()

@@ -4,6 +4,7 @@
 use crate::root;
 use harness::scenario::setup::digest;
 use serde_json::{json, Value};
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -112,7 +113,7 @@ impl Envoy {
         let file = dir.join(format!("{}-{vip}.json", setup.configuration));
         fs::write(&file, config.to_string()).expect("the patched configuration");
         let log = dir.join(format!("{}-{vip}.log", setup.configuration));
-        let child = spawn(&file, setup.workers, vip, 0, &log);
+        let child = spawn(&file, setup.workers, &restarts(vip, 0), &log);
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(20)))
@@ -140,7 +141,7 @@ impl Envoy {
     /// for two seconds and ends after four.
     pub fn hot_restart(&self) -> Self {
         let log = self.log.with_extension("next.log");
-        let child = spawn(&self.file, self.workers, self.vip, 1, &log);
+        let child = spawn(&self.file, self.workers, &restarts(self.vip, 1), &log);
         let (file, agent) = (self.file.clone(), self.agent.clone());
         Self { child, file, log, agent, ..*self }
     }
@@ -157,8 +158,24 @@ impl Envoy {
         }
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.id()
+    /// Memory of the process, KiB.
+    ///
+    /// # Panics
+    /// Where there is no such process, or no procfs.
+    pub fn resident_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("the process");
+        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).expect("VmRSS");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
+    /// The node is well, and says so.
+    ///
+    /// # Panics
+    /// Where that is not taken.
+    pub fn put_facts(&self) {
+        let answer = self.put("/keda/facts", "facts", &crate::well());
+        assert_eq!(answer.status, 204, "{answer:?}");
     }
 
     pub fn whole_log(&self) -> String {
@@ -284,22 +301,34 @@ impl Envoy {
     }
 }
 
-fn spawn(file: &Path, workers: u32, vip: u16, restart_epoch: u32, log: &Path) -> Child {
+/// Processes of one gateway find each other by the base id, and no others.
+fn restarts(vip: u16, epoch: u32) -> [String; 8] {
+    let (base, epoch) = (vip.to_string(), epoch.to_string());
+    let short = ["--drain-time-s", "2", "--parent-shutdown-time-s", "4"].map(str::to_owned);
+    let [a, b, c, d] = short;
+    ["--base-id".into(), base, "--restart-epoch".into(), epoch, a, b, c, d]
+}
+
+/// An Envoy on a configuration file, which ends when this process does.
+///
+/// # Panics
+/// Where there is no Envoy.
+pub fn spawn(file: &Path, workers: u32, options: &[impl AsRef<OsStr>], log: &Path) -> Child {
     let binary = root(".tools/envoy");
     assert!(binary.exists(), "no Envoy: run `scripts/setup.sh envoy`");
-    Command::new(&binary)
+    let mut command = Command::new(&binary);
+    command
         .arg("-c")
         .arg(file)
         .args(["--concurrency", &workers.to_string()])
-        // Processes of one gateway find each other by it, and no others.
-        .args(["--base-id", &vip.to_string(), "--restart-epoch", &restart_epoch.to_string()])
-        .args(["--drain-time-s", "2", "--parent-shutdown-time-s", "4"])
-        .args(["--file-flush-interval-msec", "100", "--log-path"])
+        .args(["--file-flush-interval-msec", "100"])
+        .args(options)
+        .arg("--log-path")
         .arg(log)
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("Envoy starts")
+        .stderr(Stdio::null());
+    crate::servers::end_with_parent(&mut command);
+    command.spawn().expect("Envoy starts")
 }
 
 pub fn answer(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {

@@ -1,19 +1,19 @@
 //! The p99 rule on three shapes of latency, beside the plain rule of comparing
 //! points: two windows in a row whose p99 is 15 % over stable's.
 
+use crate::rollouts::{caught, false_holds, Make};
 use crate::rules::Rule;
 use crate::support::config;
-use crate::traffic::{index, random, Gateway};
-use crate::Share;
+use crate::traffic::Gateway;
 use gate::sample::Sample;
 use gate::slice::Slice;
 use gate::window::{Bucket, Recorder, Window};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, LogNormal, Pareto, StandardUniform};
 
-const HEALTHY: u64 = 400;
-const FAULTS: u64 = 300;
-const MINUTES: u64 = 60;
+/// Rollouts a cell, and the seed of the first.
+const HEALTHY: (u64, u64) = (400, 2_000_000);
+const FAULTS: (u64, u64) = (300, 3_000_000);
 /// Requests a window on the canary; nine times as many on stable.
 const PER_WINDOW: u64 = 600;
 
@@ -86,54 +86,15 @@ fn minute(random: &mut ChaCha8Rng, shape: Shape, slower: f64, index: u64) -> Buc
     recorder.drain(index)
 }
 
-fn make(ours: bool) -> Box<dyn Rule> {
-    if ours {
-        Box::new(Gateway::begin(config(gate::signals::canary_5xx_rate::Judge::default())))
-    } else {
-        Box::new(Points { window: Window::default(), bad: 0, aborted: false })
-    }
-}
-
-fn false_holds(ours: bool, shape: Shape) -> Share {
-    let mut share = Share { k: 0, n: 0 };
-    for run in 0..HEALTHY {
-        let mut random = random(2_000_000 + run);
-        let mut rule = make(ours);
-        let mut held = false;
-        for m in 0..MINUTES {
-            let holds = rule.step(&minute(&mut random, shape, 1.0, index(m)));
-            share.k += u64::from(holds && !held);
-            share.n += u64::from(m % 5 == 0);
-            held = holds;
-            if held && rule.is_final() {
-                break;
-            }
-        }
-    }
-    share
-}
-
-fn caught(ours: bool, shape: Shape, slower: f64) -> (Share, Share) {
-    let (mut ten, mut thirty) = (Share { k: 0, n: 0 }, Share { k: 0, n: 0 });
-    for run in 0..FAULTS {
-        let mut random = random(3_000_000 + run);
-        let mut rule = make(ours);
-        let fault_at = 20 + run % 5;
-        let mut held_before = false;
-        let held_at = (0..fault_at + 30).find(|&m| {
-            let factor = if m < fault_at { 1.0 } else { slower };
-            let holds = rule.step(&minute(&mut random, shape, factor, index(m)));
-            held_before |= holds && m < fault_at;
-            holds && m >= fault_at
-        });
-        if !held_before {
-            for (share, within) in [(&mut ten, 10), (&mut thirty, 30)] {
-                share.n += 1;
-                share.k += u64::from(held_at.is_some_and(|m| m < fault_at + within));
-            }
-        }
-    }
-    (ten, thirty)
+fn contenders() -> [(&'static str, Make); 2] {
+    let judge = gate::signals::canary_5xx_rate::Judge::default();
+    [
+        ("rank bounds", Box::new(move || Box::new(Gateway::begin(config(judge))))),
+        (
+            "points",
+            Box::new(|| Box::new(Points { window: Window::default(), bad: 0, aborted: false })),
+        ),
+    ]
 }
 
 pub fn print() {
@@ -141,13 +102,15 @@ pub fn print() {
     println!("| shape | rule | holds per 1,000 healthy windows | 30 % slower: within 10 min | within 30 min | 60 % slower: within 10 min | within 30 min |");
     println!("|---|---|---|---|---|---|---|");
     for (name, shape) in Shape::ALL {
-        for (rule, ours) in [("rank bounds", true), ("points", false)] {
-            let holds = false_holds(ours, shape).per_thousand();
+        for (rule, make) in contenders() {
+            let holds = false_holds(&make, HEALTHY, |r, i| minute(r, shape, 1.0, i));
             let faults = [1.3, 1.6].map(|slower| {
-                let (ten, thirty) = caught(ours, shape, slower);
-                format!("{} | {}", ten.percent(), thirty.percent())
+                let factor = |is_bad| if is_bad { slower } else { 1.0 };
+                let held =
+                    caught(&make, FAULTS, (20, 30), |r, i, bad| minute(r, shape, factor(bad), i));
+                format!("{} | {}", held.within(10).percent(), held.within(30).percent())
             });
-            println!("| {name} | {rule} | {holds} | {} |", faults.join(" | "));
+            println!("| {name} | {rule} | {} | {} |", holds.per_thousand(), faults.join(" | "));
         }
     }
 }

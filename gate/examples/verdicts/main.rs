@@ -10,20 +10,20 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_macros, reason = "a program that prints tables")]
 
 mod latencies;
+mod rollouts;
 mod rules;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 #[path = "../../tests/support/traffic.rs"]
 mod traffic;
 
-use rules::{Argo, Flagger, Rule};
-use traffic::{index, minute, random, Gateway, Rates};
+use rollouts::{caught, false_holds, Make};
+use rules::{Argo, Flagger};
+use traffic::{minute, Gateway, Rates};
 
-const MINUTES: u64 = 60;
-const HEALTHY: u64 = 4_000;
-const FAULTS: u64 = 1_500;
-
-type Make = Box<dyn Fn() -> Box<dyn Rule>>;
+/// Rollouts a cell, and the seed of the first.
+const HEALTHY: (u64, u64) = (4_000, 1);
+const FAULTS: (u64, u64) = (1_500, 1_000_000);
 
 fn contenders() -> Vec<(&'static str, Make)> {
     use gate::signals::canary_5xx_rate::Judge::{MultiHorizon, TwoWindows};
@@ -44,78 +44,6 @@ fn contenders() -> Vec<(&'static str, Make)> {
     ]
 }
 
-/// `k` of `n` with its interval.
-pub struct Share {
-    pub k: u64,
-    pub n: u64,
-}
-
-impl Share {
-    pub fn interval(&self) -> [f64; 3] {
-        let (k, n, z) = (self.k as f64, (self.n as f64).max(1.0), 1.96f64);
-        let p = k / n;
-        let middle = (p + z * z / (2.0 * n)) / (1.0 + z * z / n);
-        let half = z / (1.0 + z * z / n) * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
-        [(middle - half).max(0.0), p, (middle + half).min(1.0)]
-    }
-
-    pub fn per_thousand(&self) -> String {
-        let [low, p, high] = self.interval().map(|x| x * 1000.0);
-        format!("{p:.1} ({low:.1}–{high:.1})")
-    }
-
-    pub fn percent(&self) -> String {
-        let [low, p, high] = self.interval().map(|x| x * 100.0);
-        format!("{p:.0} % ({low:.0}–{high:.0})")
-    }
-}
-
-/// How often a rule begins to hold a healthy rollout, of five-minute windows.
-fn false_holds(make: &Make, rates: &Rates, seed: u64) -> Share {
-    let mut share = Share { k: 0, n: 0 };
-    for run in 0..HEALTHY {
-        let mut random = random(seed + run);
-        let mut rule = make();
-        let mut held = false;
-        for m in 0..MINUTES {
-            let holds = rule.step(&minute(&mut random, rates, index(m)));
-            share.k += u64::from(holds && !held);
-            share.n += u64::from(m % 5 == 0);
-            held = holds;
-            if held && rule.is_final() {
-                break;
-            }
-        }
-    }
-    share
-}
-
-/// Of rollouts that turn bad, those held within ten minutes, and the median minute.
-fn caught(make: &Make, rates: &Rates, fault: f64, seed: u64) -> (Share, Option<u64>) {
-    let mut share = Share { k: 0, n: 0 };
-    let mut minutes = vec![];
-    for run in 0..FAULTS {
-        let mut random = random(seed + run);
-        let mut rule = make();
-        let fault_at = 30 + run % 5;
-        let mut held_before = false;
-        let held_at = (0..fault_at + 10).find(|&m| {
-            let now = if m < fault_at { *rates } else { Rates { canary: fault, ..*rates } };
-            let holds = rule.step(&minute(&mut random, &now, index(m)));
-            held_before |= holds && m < fault_at;
-            holds && m >= fault_at
-        });
-        if !held_before {
-            share.n += 1;
-            share.k += u64::from(held_at.is_some());
-            minutes.push(held_at.map_or(u64::MAX, |m| m - fault_at + 1));
-        }
-    }
-    minutes.sort_unstable();
-    let median = minutes.get(minutes.len() / 2).copied().filter(|m| *m != u64::MAX);
-    (share, median)
-}
-
 fn errors() {
     for per_window in [20, 100, 300, 1_500] {
         println!(
@@ -131,12 +59,14 @@ fn errors() {
         };
         for (name, make) in contenders() {
             let holds = [(0.001, 0.001), (0.003, 0.003), (0.003, 0.001)].map(|(canary, stable)| {
-                false_holds(&make, &rates(canary, stable), 1).per_thousand()
+                let rates = rates(canary, stable);
+                false_holds(&make, HEALTHY, |r, i| minute(r, &rates, i)).per_thousand()
             });
             let faults = [0.02, 0.2].map(|fault| {
-                let (share, median) = caught(&make, &rates(0.001, 0.001), fault, 1_000_000);
-                let median = median.map_or("later".to_owned(), |m| format!("{m} min"));
-                format!("{} | {median}", share.percent())
+                let (good, bad) = (rates(0.001, 0.001), rates(fault, 0.001));
+                let of = |is_bad| if is_bad { &bad } else { &good };
+                let held = caught(&make, FAULTS, (30, 10), |r, i, bad| minute(r, of(bad), i));
+                format!("{} | {}", held.within(10).percent(), held.median())
             });
             println!("| {name} | {} | {} |", holds.join(" | "), faults.join(" | "));
         }

@@ -36,12 +36,12 @@ pub fn facts(at: Timestamp) -> Facts {
     Facts::parse(body.as_bytes(), at).unwrap()
 }
 
-/// A judge with a canary active from the first bucket on.
-pub fn active(config: &Config) -> Judge {
-    let mut judge = Judge::unknown(START);
-    judge.put_facts(facts(START), START);
+/// A judge with a canary active from a time on.
+pub fn active(config: &Config, at: Timestamp) -> Judge {
+    let mut judge = Judge::unknown(at);
+    judge.put_facts(facts(at), at);
     for action in [Action::End, Action::Begin] {
-        judge.command(&Command::new(action), config, START).unwrap();
+        judge.command(&Command::new(action), config, at).unwrap();
     }
     judge
 }

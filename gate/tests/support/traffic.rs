@@ -53,7 +53,7 @@ pub struct Gateway {
 impl Gateway {
     /// A canary has just begun.
     pub fn begin(config: Config) -> Self {
-        let mut judge = active(&config);
+        let mut judge = active(&config, START);
         let window = Window::default();
         judge.step(&window, &config, START);
         Self { config, judge, window, minutes: 0 }

@@ -78,12 +78,11 @@ pub struct Stream {
     endpoint: Option<Endpoint>,
     /// The body was dealt with: an answer was given or is pending.
     answered: bool,
-    facts_max_age_s: u64,
 }
 
 impl Stream {
     pub fn new(context_id: u32) -> Self {
-        Self { context_id, endpoint: None, answered: false, facts_max_age_s: 0 }
+        Self { context_id, endpoint: None, answered: false }
     }
 
     /// Whether the request is one of the table's.
@@ -97,7 +96,6 @@ impl Stream {
             return Next::Pass;
         };
         self.endpoint = Some(endpoint);
-        self.facts_max_age_s = config.thresholds.facts_max_age_s;
         let authorization = host::header(MapType::HttpRequestHeaders, b"authorization");
         let now = host::now();
         let caller = match auth::authorize(config, authorization.as_deref(), endpoint.roles(), now)
@@ -135,7 +133,7 @@ impl Stream {
     }
 
     /// `size` is what is buffered so far.
-    pub fn request_body(&mut self, size: usize, end_of_stream: bool) -> Next {
+    pub fn request_body(&mut self, config: &Config, size: usize, end_of_stream: bool) -> Next {
         if self.endpoint.is_none() {
             return Next::Pass;
         }
@@ -147,21 +145,21 @@ impl Stream {
             return answer(413, &format!("the body is longer than {MAX_BODY} bytes"));
         }
         if end_of_stream {
-            self.body_complete();
+            self.body_complete(config);
         }
         Next::Hold
     }
 
     /// A body followed by trailers never shows its end in the body callback.
-    pub fn request_trailers(&mut self) -> Next {
+    pub fn request_trailers(&mut self, config: &Config) -> Next {
         if self.endpoint.is_none() {
             return Next::Pass;
         }
-        self.body_complete();
+        self.body_complete(config);
         Next::Hold
     }
 
-    fn body_complete(&mut self) {
+    fn body_complete(&mut self, config: &Config) {
         if std::mem::replace(&mut self.answered, true) {
             return;
         }
@@ -171,7 +169,7 @@ impl Stream {
             return;
         }
         match self.endpoint {
-            Some(Endpoint::Facts) => facts::put(&body, self.facts_max_age_s),
+            Some(Endpoint::Facts) => facts::put(&body, config.thresholds.facts_max_age_s),
             Some(Endpoint::Canary) => canary::put(&body, self.context_id),
             _ => {}
         }
