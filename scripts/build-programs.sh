@@ -14,7 +14,6 @@ kube-controller-manager kubernetes k8s.io/kubernetes/cmd/kube-controller-manager
 etcd etcd go.etcd.io/etcd/server/v3
 keda-operator keda github.com/kedacore/keda/v2/cmd/operator
 keda-adapter keda github.com/kedacore/keda/v2/cmd/adapter
-keda-webhooks keda github.com/kedacore/keda/v2/cmd/webhooks
 "
 
 # A folder a module, named by its go.mod and go.sum: another version is another folder.
@@ -50,11 +49,20 @@ while read -r program module package; do
             mv "$at/$program.new" "$at/$program"
         fi
     fi
+    if [ "$module" = keda ] && [ ! -d "$at/config" ] && [ "${1:-}" != --check ]; then
+        from=$(cd "tests/cluster/programs/$module" && go list -m -f '{{.Dir}}' github.com/kedacore/keda/v2)
+        cp -R "$from/config" "$at/config.new"
+        chmod -R u+w "$at/config.new"
+        mv "$at/config.new" "$at/config"
+    fi
     mkdir -p .tools/programs
     ln -sfn "$at/$program" ".tools/programs/$program"
 done <<<"$programs"
+keda_config=$(folder keda)/config
+[ -d "$keda_config" ] || missing="$missing keda's CRDs"
+ln -sfn "$keda_config" .tools/programs/keda-config
 
 if [ "${1:-}" = --check ] && [ -n "$missing" ]; then
     echo "not built:$missing (run scripts/build-programs.sh)" >&2
-    exit 1
+    exit 3
 fi

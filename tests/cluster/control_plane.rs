@@ -44,24 +44,6 @@ fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Files of KEDA's own module, where Go keeps it.
-fn keda_folder() -> Result<PathBuf> {
-    let output = Command::new("go")
-        .args(["list", "-m", "-f", "{{.Dir}}", "github.com/kedacore/keda/v2"])
-        .current_dir(root("tests/cluster/programs/keda"))
-        .output()
-        .context("go")?;
-    let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    if folder.is_empty() {
-        // Only the module's files are needed, not a build.
-        run(Command::new("go")
-            .args(["mod", "download", "github.com/kedacore/keda/v2"])
-            .current_dir(root("tests/cluster/programs/keda")))?;
-        return keda_folder();
-    }
-    Ok(folder.into())
-}
-
 fn kubeconfig(folder: &Path, name: &str, api: &Api) -> Result<PathBuf> {
     let path = folder.join(format!("{name}.kubeconfig"));
     fs::write(&path, api.kubeconfig().to_string())?;
@@ -183,15 +165,16 @@ impl ControlPlane {
 }
 
 fn start_keda(folder: &Path, api: &Api) -> Result<(Program, Program)> {
-    let keda = keda_folder()?;
-    for entry in fs::read_dir(keda.join("config/crd/bases"))? {
+    // Copied from its module when its programs were built.
+    let keda = root(".tools/programs/keda-config");
+    for entry in fs::read_dir(keda.join("crd/bases"))? {
         api.apply_yaml(&fs::read_to_string(entry?.path())?, |_| {})?;
     }
     let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "keda-operator", "namespace": "keda" } });
     api.apply(&account)?;
     for folder in ["rbac", "metrics-server"] {
         for file in ["role.yaml", "role_binding.yaml"] {
-            let text = fs::read_to_string(keda.join("config").join(folder).join(file))?;
+            let text = fs::read_to_string(keda.join(folder).join(file))?;
             api.apply_yaml(&text, |_| {})?;
         }
     }

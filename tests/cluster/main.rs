@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use control_plane::ControlPlane;
 use rig::{logs, Rig};
 use std::fmt::Write;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use story::Story;
 use tests::root;
 
@@ -38,34 +38,40 @@ fn run() -> Result<()> {
     let rig = Rig::start(&plane, port)?;
     let mut story = Story::new(&plane, &rig);
     story.tell()?;
-    std::fs::write(root("docs/evidence.md"), evidence(&story))?;
+    std::fs::write(root("docs/evidence.md"), evidence(&versions(&plane)?, &story))?;
     println!("{} steps seen, written to docs/evidence.md", story.lines.len());
     Ok(())
 }
 
-/// Versions as the modules pin them.
-fn pinned(module: &str) -> String {
-    let text = rig::read(&format!("tests/cluster/programs/{module}/go.mod")).unwrap_or_default();
-    let wanted =
-        ["k8s.io/kubernetes ", "github.com/kedacore/keda/v2 ", "go.etcd.io/etcd/server/v3 "];
-    let mut lines = text.lines().map(|l| l.trim().trim_start_matches("require "));
-    lines
-        .find(|l| wanted.iter().any(|w| l.starts_with(w)))
-        .unwrap_or_default()
-        .replace(" // indirect", "")
+/// What runs, as it says itself; KEDA as its module pins it.
+fn versions(plane: &ControlPlane) -> Result<Vec<String>> {
+    let kubernetes = plane.api.get("/version")?["gitVersion"].as_str().unwrap_or("?").to_owned();
+    let said = |program: &str| -> Result<String> {
+        let output = Command::new(root(program)).arg("--version").output()?;
+        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        Ok(text.lines().next().unwrap_or_default().to_owned())
+    };
+    let keda = rig::read("tests/cluster/programs/keda/go.mod")?;
+    let keda = keda.lines().find(|l| l.contains("kedacore/keda/v2 v")).unwrap_or_default();
+    let keda = keda.split_whitespace().find(|word| word.starts_with('v')).unwrap_or("?");
+    let envoy = said(".tools/envoy")?;
+    let envoy = envoy.split('/').nth(1).unwrap_or("?");
+    Ok(vec![
+        format!("Kubernetes {kubernetes}, {}, KEDA {keda}", said(".tools/programs/etcd")?),
+        format!(
+            "Envoy {envoy} with `dist/proxy-filter.wasm`, `harness serve` with `dist/policy.wasm`"
+        ),
+    ])
 }
 
-fn evidence(story: &Story<'_>) -> String {
+fn evidence(versions: &[String], story: &Story<'_>) -> String {
     let mut text = String::from(
         "# Evidence\n\nWritten by `make cluster`: what a real API server, a real HPA controller and a real\nKEDA did with this policy and this filter between them.\n\n",
     );
-    for module in ["kubernetes", "etcd", "keda"] {
-        let _ = writeln!(text, "- {}", pinned(module));
+    for version in versions {
+        let _ = writeln!(text, "- {version}");
     }
-    let _ = writeln!(
-        text,
-        "- Envoy 1.40.0 with `dist/proxy-filter.wasm`; `harness serve` with `dist/policy.wasm`\n"
-    );
+    text.push('\n');
     let _ = writeln!(text, "| step | seen |\n|---|---|");
     for line in &story.lines {
         let _ = writeln!(

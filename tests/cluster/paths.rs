@@ -227,6 +227,11 @@ pub fn try_all(api: &Api, each: impl Fn()) -> Result<Vec<Tried>> {
         };
         tried.push(Tried { what: path.what.to_owned(), answer, replicas: after });
     }
+    // What KEDA or the HPA would make of what was let through.
+    thread::sleep(SETTLES);
+    if replicas()? > before {
+        wrong.push(format!("{} replicas in the end, from {before}", replicas()?));
+    }
     if !wrong.is_empty() {
         bail!("while frozen:\n{}", wrong.join("\n"));
     }

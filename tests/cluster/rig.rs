@@ -3,7 +3,9 @@
 
 use crate::control_plane::ControlPlane;
 use crate::processes::Program;
-use anyhow::{Context, Result};
+use anyhow::{ensure, Context, Result};
+use base64::engine::general_purpose::STANDARD;
+use base64::Engine;
 use serde_json::{json, Value};
 use std::fs;
 use std::path::Path;
@@ -22,6 +24,9 @@ pub struct Rig {
     _upstreams: [Upstream; 2],
 }
 
+/// The two deployments of the policy.
+const POLICIES: [&str; 2] = ["deploy/kubewarden/guard.yaml", "deploy/kubewarden/scale-freeze.yaml"];
+
 /// Where Envoy finds the gateway's token; it adds it, and no VM sees it.
 const TOKEN_FILE: &str = "target/cluster/gateway-token.json";
 
@@ -39,14 +44,14 @@ fn webhooks(url: &str, ca: &str) -> Result<Vec<Value>> {
             "metadata": { "name": name },
             "webhooks": [{
                 "name": format!("{}.canary-gate.dev", name.as_str().unwrap_or_default()),
-                "clientConfig": { "url": url, "caBundle": ca },
+                "clientConfig": { "url": format!("{url}/{}", name.as_str().unwrap_or_default()), "caBundle": ca },
                 "rules": spec["rules"], "matchConditions": spec["matchConditions"],
                 "failurePolicy": spec["failurePolicy"], "timeoutSeconds": spec["timeoutSeconds"],
                 "matchPolicy": "Equivalent", "sideEffects": "None", "admissionReviewVersions": ["v1"],
             }],
         }))
     };
-    Ok(vec![of("deploy/kubewarden/guard.yaml")?, of("deploy/kubewarden/scale-freeze.yaml")?])
+    POLICIES.into_iter().map(of).collect()
 }
 
 /// Starts the policy as a webhook, and tells the API server of it.
@@ -74,18 +79,16 @@ pub fn start_webhook(plane: &ControlPlane) -> Result<Program> {
         Command::new(harness)
             .args(["serve", "--policy"])
             .arg(root("dist/policy.wasm"))
-            .arg("--settings")
-            .arg(root("deploy/kubewarden/guard.yaml"))
             .args(["--listen", &format!("127.0.0.1:{port}"), "--certificates"])
             .arg(&certificates)
             .arg("--kubeconfig")
-            .arg(plane.kubeconfig_of("kubewarden", "policy-server")?),
+            .arg(plane.kubeconfig_of("kubewarden", "policy-server")?)
+            .args(POLICIES.map(root)),
     )?;
     let log = plane.folder.join("webhook.log");
     let serves = || fs::read_to_string(&log).is_ok_and(|t| t.contains("serving https://"));
     webhook.wait_until(60, serves)?;
-    let output = Command::new("base64").arg("-w0").arg(certificates.join("ca.pem")).output()?;
-    let ca = String::from_utf8(output.stdout)?;
+    let ca = STANDARD.encode(fs::read(certificates.join("ca.pem"))?);
     for configuration in webhooks(&format!("https://127.0.0.1:{port}/validate"), &ca)? {
         api.apply(&configuration)?;
     }
@@ -186,7 +189,8 @@ impl Rig {
     pub fn set_jobs(&self, jobs: usize) -> Result<()> {
         let redis = |arguments: &[&str]| -> Result<()> {
             let port = self.redis_port.to_string();
-            Command::new("redis-cli").args(["-p", &port]).args(arguments).output()?;
+            let output = Command::new("redis-cli").args(["-p", &port]).args(arguments).output()?;
+            ensure!(output.status.success(), "redis-cli {arguments:?}: {output:?}");
             Ok(())
         };
         redis(&["DEL", "build-jobs"])?;

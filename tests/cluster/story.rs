@@ -9,13 +9,15 @@ use anyhow::{bail, ensure, Result};
 use serde_json::{json, Value};
 use std::sync::PoisonError;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
+use tests::now;
 
 const SCALED_OBJECT: &str =
     "/apis/keda.sh/v1alpha1/namespaces/builds/scaledobjects/openclaw-worker";
 const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/builds/deployments/openclaw-worker";
 const HPA: &str =
     "/apis/autoscaling/v2/namespaces/builds/horizontalpodautoscalers/keda-hpa-openclaw-worker";
+const STATE: &str = "/api/v1/namespaces/builds/configmaps/canary-gate.gw-a1";
 const EVENTS: &str = "/api/v1/namespaces/builds/events";
 
 /// One line of what was seen.
@@ -31,13 +33,15 @@ pub struct Story<'a> {
     pub tried: Vec<Tried>,
 }
 
-fn now() -> gate::time::Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    gate::time::Timestamp::from_millis(since.as_millis() as i64)
+/// What stays the same in every run of an answer: who refused, by which rule, what.
+fn message(answer: &Value) -> String {
+    gist(answer["message"].as_str().unwrap_or_default())
 }
 
-fn message(answer: &Value) -> String {
-    answer["message"].as_str().unwrap_or_default().chars().take(260).collect()
+fn gist(message: &str) -> String {
+    let ends = [". Gateway ", ": failed to call webhook"].map(|end| message.find(end));
+    let end = ends.into_iter().flatten().min().unwrap_or(message.len());
+    message.get(..end).unwrap_or(message).to_owned()
 }
 
 impl<'a> Story<'a> {
@@ -69,34 +73,62 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    /// The node is well, and says so.
     fn put_facts(&self) {
-        let facts = json!({ "at": now().to_string(), "disk_used_pct": 50, "doctor_ok": true, "queue_depth": 3 });
-        self.rig.envoy.put("/keda/facts", "facts", &facts);
+        self.rig.envoy.put_facts();
+    }
+
+    /// A write of the Deployment's `scale`, as an administrator.
+    fn scale(&mut self, step: &str, replicas: u32, refused_by: Option<&str>) -> Result<()> {
+        let patch = json!({ "spec": { "replicas": replicas } });
+        let answer = self.api().patch(&format!("{DEPLOYMENT}/scale"), &patch)?;
+        self.judged(step, answer, refused_by)
+    }
+
+    /// An answer that is as it must be.
+    fn judged(
+        &mut self,
+        step: &str,
+        (status, answer): (u16, Value),
+        refused_by: Option<&str>,
+    ) -> Result<()> {
+        match refused_by {
+            None => ensure!((200..300).contains(&status), "{step}: {status} {answer}"),
+            Some(rule) => {
+                let is_refused = status == 403 && message(&answer).contains(&format!("{rule}: "));
+                ensure!(is_refused, "{step}: {status} {answer}");
+            }
+        }
+        self.saw(step, format!("{status} {}", message(&answer)));
+        Ok(())
+    }
+
+    /// For a while nothing real gets above what there is.
+    fn stays_at(&mut self, step: &str, replicas: i64) -> Result<()> {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(5) {
+            self.put_facts();
+            ensure!(self.replicas()? == replicas, "{step}: {} replicas", self.replicas()?);
+            thread::sleep(Duration::from_millis(200));
+        }
+        self.saw(step, format!("the Deployment stays at {replicas} replicas"));
+        Ok(())
     }
 
     fn command(&mut self, step: &str, body: &Value) -> Result<()> {
         let answer = self.rig.envoy.put("/keda/canary", "ops", body);
         ensure!(answer.status == 204, "{step}: {answer:?}\n{}", self.rig.envoy.log());
-        self.saw(step, "204: the verdict is published in this API server");
+        let verdict = self.api().get(STATE)?["data"]["verdict"].to_string();
+        let active = body["action"] == "begin";
+        ensure!(verdict.contains(&format!("canary_active\\\":{active}")), "{step}: {verdict}");
+        self.saw(step, format!("204, and the verdict in this API server: canary_active {active}"));
         Ok(())
     }
 
     /// An edit of the ScaledObject's maximum, as an administrator.
     fn set_max(&mut self, step: &str, max: u32, refused_by: Option<&str>) -> Result<()> {
-        let (status, answer) =
-            self.api().patch(SCALED_OBJECT, &json!({ "spec": { "maxReplicaCount": max } }))?;
-        match refused_by {
-            None => ensure!(status == 200, "{step}: {status} {answer}"),
-            Some(rule) => {
-                ensure!(
-                    status == 403 && message(&answer).contains(rule),
-                    "{step}: {status} {answer}"
-                );
-            }
-        }
-        self.saw(step, format!("{status} {}", message(&answer)));
-        Ok(())
+        let patch = json!({ "spec": { "maxReplicaCount": max } });
+        let answer = self.api().patch(SCALED_OBJECT, &patch)?;
+        self.judged(step, answer, refused_by)
     }
 
     /// Requests of both slices; one in five of the canary's fails where it is sick.
@@ -146,22 +178,17 @@ impl<'a> Story<'a> {
                 found(list).is_some()
             })?;
         let (_, text) = found(&list).unwrap_or_default();
-        let text: String = text
-            .split_once("error: ")
-            .map_or(text.as_str(), |(_, e)| e)
-            .chars()
-            .take(260)
-            .collect();
-        self.saw(step, format!("event of {who}: {text}"));
+        let text = text.split_once("error: ").map_or(text.as_str(), |(_, error)| error);
+        self.saw(step, format!("event of {who}: {}", gist(text)));
         Ok(())
     }
 
     /// A member of the break-glass group lets a raise through, and ends it again.
     fn emergency(&mut self) -> Result<()> {
-        let until = gate::time::Timestamp::from_millis(now().millis() + 600_000).to_string();
+        let until = now().plus_secs(600).to_string();
         let object = |by: &str| {
             let ov =
-                json!({ "until": until, "reason": "the release waits", "by": by, "ceiling": 6 });
+                json!({ "until": until, "reason": "the release waits", "by": by, "ceiling": 5 });
             json!({
                 "apiVersion": "v1", "kind": "ConfigMap",
                 "metadata": { "name": "canary-gate.break-glass.openclaw-build-lane", "namespace": "builds", "labels": { "canary-gate.dev/lane": "openclaw-build-lane" } },
@@ -169,32 +196,22 @@ impl<'a> Story<'a> {
             })
         };
         let at = "/api/v1/namespaces/builds/configmaps";
-        let (status, answer) =
-            self.api().call("POST", at, "application/json", Some(&object("admin")))?;
-        ensure!(status == 403 && message(&answer).contains("state-owner"), "{status} {answer}");
-        self.saw(
-            "an override by somebody who is not in breakGlass.groups",
-            format!("403 {}", message(&answer)),
-        );
+        let create = |api: &Api, by| api.call("POST", at, "application/json", Some(&object(by)));
+        let answer = create(self.api(), "admin")?;
+        let who = "an override by somebody who is not in breakGlass.groups";
+        self.judged(who, answer, Some("state-owner"))?;
         let alice = self.api().as_user(crate::control_plane::ALICE);
-        let (status, answer) =
-            alice.call("POST", at, "application/json", Some(&object("alice")))?;
-        ensure!(status == 201, "{status} {answer}");
-        self.saw("an override by a member of it", "201");
-        self.wait_for_replicas("the HPA is let through, up to the override's ceiling", 6)?;
+        let answer = create(&alice, "alice")?;
+        self.judged("an override by a member of it, up to 5", answer, None)?;
+        self.scale("under the override, by `scale`", 5, None)?;
+        self.scale("above its ceiling", 6, Some("cap-frozen"))?;
+        // Its maximum is 6, and it wants more.
+        self.stays_at("the HPA, under the override", 5)?;
         let name = format!("{at}/canary-gate.break-glass.openclaw-build-lane");
-        let (status, _) = alice.call("DELETE", &name, "application/json", None)?;
-        ensure!(status == 200, "{status}");
-        let (status, answer) = self
-            .api()
-            .patch(&format!("{DEPLOYMENT}/scale"), &json!({ "spec": { "replicas": 8 } }))?;
-        ensure!(status == 403, "{status} {answer}");
-        self.saw("the override is deleted, a raise", format!("403 {}", message(&answer)));
-        let (status, answer) = self
-            .api()
-            .patch(&format!("{DEPLOYMENT}/scale"), &json!({ "spec": { "replicas": 3 } }))?;
-        ensure!(status == 200, "{status} {answer}");
-        Ok(())
+        let answer = alice.call("DELETE", &name, "application/json", None)?;
+        self.judged("the override is deleted", answer, None)?;
+        self.scale("back to what there was", 3, None)?;
+        self.scale("without the override", 5, Some("cap-frozen"))
     }
 
     /// # Errors
@@ -214,15 +231,16 @@ impl<'a> Story<'a> {
         );
         self.rig.set_jobs(24)?;
         self.wait_for_replicas("a Redis list of 24 jobs: KEDA feeds the HPA, the HPA scales", 3)?;
-        let hpa = self.api().get(HPA)?;
-        self.saw("KEDA's HPA", format!("maxReplicas {}", hpa["spec"]["maxReplicas"]));
+        let max = self.api().get(HPA)?["spec"]["maxReplicas"].clone();
+        ensure!(max == 6, "KEDA's HPA has maxReplicas {max}");
 
         self.command("a canary begins", &json!({ "action": "begin", "weight": 0.3 }))?;
-        self.until(60, "degraded", true, |d| d["degraded"] == true)?;
-        self.saw("real 500s on the canary slice", "degraded: frozen by canary_5xx_rate");
+        let d = self.until(60, "degraded", true, |d| d["degraded"] == true)?;
+        let causes = &d["scaling"]["frozen_by"];
+        ensure!(*causes == json!(["canary_5xx_rate"]), "{causes}");
+        self.saw("real 500s on the canary slice", format!("degraded, frozen by {causes}"));
         // The verdict in the API server is what the policy reads.
-        let state = "/api/v1/namespaces/builds/configmaps/canary-gate.gw-a1";
-        self.api().wait_for(20, "the frozen verdict", state, |o| {
+        self.api().wait_for(20, "the frozen verdict", STATE, |o| {
             o["data"]["verdict"].as_str().is_some_and(|v| v.contains("\"frozen\":true"))
         })?;
         self.set_max("an administrator raises maxReplicaCount", 8, Some("cap-frozen"))?;
@@ -232,8 +250,7 @@ impl<'a> Story<'a> {
             "horizontal-pod-autoscaler",
             "cap-frozen",
         )?;
-        ensure!(self.replicas()? == 3, "{} replicas", self.replicas()?);
-        self.saw("the Deployment meanwhile", "3 replicas");
+        self.stays_at("the HPA, with 80 jobs", 3)?;
         self.emergency()?;
         self.tried = paths::try_all(self.api(), || self.put_facts())?;
         self.saw(
@@ -241,27 +258,20 @@ impl<'a> Story<'a> {
             format!("{} edits, the Deployment has 3 replicas", self.tried.len()),
         );
         self.set_max("lowering maxReplicaCount", 5, None)?;
-        let (status, answer) = self
-            .api()
-            .patch(&format!("{DEPLOYMENT}/scale"), &json!({ "spec": { "replicas": 2 } }))?;
-        ensure!(status == 200, "{status} {answer}");
-        self.saw("lowering the Deployment by `scale`", "200");
-        let (status, answer) = self
-            .api()
-            .patch(&format!("{DEPLOYMENT}/scale"), &json!({ "spec": { "replicas": 4 } }))?;
-        ensure!(status == 403, "{status} {answer}");
-        self.saw("raising it by `scale`", format!("403 {}", message(&answer)));
+        self.scale("lowering the Deployment by `scale`", 2, None)?;
+        self.scale("raising it by `scale`", 4, Some("cap-frozen"))?;
 
         self.until(120, "a thaw", false, |d| d["scaling"]["frozen"] == 0)?;
-        self.saw("the canary heals", "two clean polling windows: thawed");
+        self.saw("the canary heals", "frozen 0");
         let unpause = json!({ "metadata": { "annotations": { "autoscaling.keda.sh/paused-scale-out": null } } });
-        let (status, answer) = self.api().patch(SCALED_OBJECT, &unpause)?;
-        ensure!(status == 200, "{status} {answer}");
-        self.saw("the pause that was tried is lifted", "200");
+        let answer = self.api().patch(SCALED_OBJECT, &unpause)?;
+        self.judged("the pause that was tried is lifted", answer, None)?;
         self.wait_for_replicas("the HPA rises again, up to its maximum", 5)?;
         self.set_max("above the canary's cap", 8, Some("canary-cap"))?;
         self.set_max("up to the canary's cap", 7, None)?;
-        self.wait_for_replicas("and not above it, with 80 jobs", 7)?;
+        self.wait_for_replicas("the HPA follows", 7)?;
+        self.scale("above the canary's cap by `scale`", 8, Some("canary-cap"))?;
+        self.stays_at("the HPA, with 80 jobs and its maximum at the cap", 7)?;
         self.command("the rollout ends", &json!({ "action": "end" }))?;
         self.set_max("the raise passes", 9, None)?;
         self.wait_for_replicas("and the HPA follows", 9)?;
@@ -280,11 +290,7 @@ impl<'a> Story<'a> {
         self.saw("the webhook is dead: a raise", format!("{status} {}", message(&answer)));
         self.set_max("the webhook is dead: lowering maxReplicaCount", 4, None)?;
         self.wait_for_replicas("the webhook is dead: the HPA lowers", 4)?;
-        let (status, answer) = self
-            .api()
-            .patch(&format!("{DEPLOYMENT}/scale"), &json!({ "spec": { "replicas": 3 } }))?;
-        ensure!(status == 200, "{status} {answer}");
-        self.saw("the webhook is dead: lowering by `scale`", "200");
+        self.scale("the webhook is dead: lowering by `scale`", 3, None)?;
         let others = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "others", "namespace": "default" } });
         self.api().apply(&others)?;
         let mine = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "app", "namespace": "builds" } });

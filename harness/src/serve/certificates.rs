@@ -3,6 +3,8 @@
 use anyhow::{Context, Result};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Files of the server.
@@ -11,14 +13,15 @@ pub struct Files {
     pub key: PathBuf,
 }
 
-/// Makes `ca.pem`, `tls.pem` and `tls.key` where they are absent. The root's key
-/// is not kept.
+/// Makes `ca.pem`, `tls.pem` and `tls.key` unless all are there. The root's key is
+/// not kept; the server's is its owner's to read.
 ///
 /// # Errors
 /// The folder cannot be written.
 pub fn load_or_make(folder: &Path) -> Result<Files> {
     let files = Files { certificate: folder.join("tls.pem"), key: folder.join("tls.key") };
-    if files.certificate.exists() && files.key.exists() {
+    let root_file = folder.join("ca.pem");
+    if files.certificate.exists() && files.key.exists() && root_file.exists() {
         return Ok(files);
     }
     fs::create_dir_all(folder)?;
@@ -32,11 +35,14 @@ pub fn load_or_make(folder: &Path) -> Result<Files> {
     let issuer = Issuer::new(root, root_key);
     let certificate = CertificateParams::new(names)?.signed_by(&key, &issuer)?;
     for (file, text) in [
-        (folder.join("ca.pem"), root_certificate.pem()),
+        (root_file, root_certificate.pem()),
         (files.certificate.clone(), certificate.pem()),
         (files.key.clone(), key.serialize_pem()),
     ] {
-        fs::write(&file, text).with_context(|| file.display().to_string())?;
+        let mut open = fs::OpenOptions::new();
+        open.write(true).create(true).truncate(true).mode(0o600);
+        let mut opened = open.open(&file).with_context(|| file.display().to_string())?;
+        opened.write_all(text.as_bytes())?;
     }
     Ok(files)
 }

@@ -128,20 +128,24 @@ impl Worker {
         .map_err(|e| anyhow!("the policy does not start: {e}"))
     }
 
-    fn run(self, mut host: WapcHost) {
+    fn run(self, host: WapcHost) {
+        let mut host = Some(host);
         loop {
             let job = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok(job) = job else { return };
-            let done = host
-                .call(job.operation, &job.payload)
-                .map_err(|e| anyhow!("the policy failed in {}: {e}", job.operation));
-            if done.is_err() {
-                // One that trapped or was interrupted is not used again.
-                match self.host() {
-                    Ok(new) => host = new,
-                    Err(e) => eprintln!("harness: an instance is lost: {e:#}"),
-                }
+            if job.answer.is_closed() {
+                // Who asked has gone; others wait.
+                continue;
             }
+            // One that trapped or was interrupted is not used again.
+            let usable = host.take().map_or_else(|| self.host(), Ok);
+            let done = usable.and_then(|usable| {
+                let done = usable
+                    .call(job.operation, &job.payload)
+                    .map_err(|e| anyhow!("the policy failed in {}: {e}", job.operation))?;
+                host = Some(usable);
+                Ok(done)
+            });
             let _ = job.answer.send(done);
         }
     }

@@ -14,22 +14,24 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
-/// Below the webhook's own time-out, so that the policy can say why.
-const TIMEOUT: Duration = Duration::from_secs(2);
-
-/// `contextAwareResources` of the policy's metadata.
-const GRANTED: [(&str, &str); 1] = [("v1", "ConfigMap")];
-
 pub struct Lookups {
     client: Client,
     runtime: Handle,
+    /// API version and kind of what may be read.
+    granted: Vec<(String, String)>,
+    timeout: Duration,
     /// Plurals as the API server told them.
     resources: Mutex<BTreeMap<(String, String), ApiResource>>,
 }
 
 impl Lookups {
-    pub fn new(client: Client, runtime: Handle) -> Self {
-        Self { client, runtime, resources: Mutex::default() }
+    pub fn new(
+        client: Client,
+        runtime: Handle,
+        granted: Vec<(String, String)>,
+        timeout: Duration,
+    ) -> Self {
+        Self { client, runtime, granted, timeout, resources: Mutex::default() }
     }
 
     /// Blocks until the API server answered.
@@ -39,7 +41,7 @@ impl Lookups {
     pub fn answer(&self, operation: &str, payload: &[u8]) -> Result<Vec<u8>, String> {
         let request: Value = serde_json::from_slice(payload).map_err(|e| e.to_string())?;
         let answer = self.runtime.block_on(async {
-            tokio::time::timeout(TIMEOUT, self.ask(operation, &request))
+            tokio::time::timeout(self.timeout, self.ask(operation, &request))
                 .await
                 .unwrap_or_else(|_| Err("deadline has elapsed".to_owned()))
         })?;
@@ -52,7 +54,7 @@ impl Lookups {
         }
         let text = |key: &str| request.get(key).and_then(Value::as_str).unwrap_or_default();
         let (api_version, kind, namespace) = (text("api_version"), text("kind"), text("namespace"));
-        if !GRANTED.contains(&(api_version, kind)) {
+        if !self.granted.iter().any(|(v, k)| (v.as_str(), k.as_str()) == (api_version, kind)) {
             return Err(format!("Policy has not been granted access to Kubernetes {api_version}/{kind} resources. The violation has been reported."));
         }
         let resource = self.resource(api_version, kind).await?;
@@ -118,7 +120,7 @@ impl Lookups {
         use k8s_openapi::api::authorization::v1::SubjectAccessReview;
         let review = json!({
             "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
-            "metadata": {}, "spec": request["subject_access_review"],
+            "metadata": {}, "spec": camel_case(&request["subject_access_review"]),
         });
         let review: SubjectAccessReview =
             serde_json::from_value(review).map_err(|e| e.to_string())?;
@@ -128,10 +130,41 @@ impl Lookups {
     }
 }
 
+/// Keys as the API server spells them; the SDK sends them as Rust does.
+fn camel_case(value: &Value) -> Value {
+    let Value::Object(map) = value else { return value.clone() };
+    let spelled = |key: &String| {
+        let mut words = key.split('_');
+        let first = words.next().unwrap_or_default().to_owned();
+        words.fold(first, |key, word| {
+            let (head, tail) = word.split_at(word.len().min(1));
+            key + &head.to_ascii_uppercase() + tail
+        })
+    };
+    map.iter().map(|(key, value)| (spelled(key), camel_case(value))).collect()
+}
+
 /// An error of the API server as that host words it.
 fn describe(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => format!("ApiError: {}: {}", status.message, status.reason),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_access_review_as_the_api_server_spells_it() {
+        use k8s_openapi::api::authorization::v1::SubjectAccessReviewSpec;
+        let sent = json!({ "user": "alice", "groups": ["sre"], "resource_attributes": { "verb": "get", "resource": "configmaps", "namespace": "builds" } });
+        let read: SubjectAccessReviewSpec = serde_json::from_value(camel_case(&sent)).unwrap();
+        let attributes = read.resource_attributes.expect("attributes");
+        assert_eq!(
+            (read.user.as_deref(), attributes.verb.as_deref()),
+            (Some("alice"), Some("get"))
+        );
     }
 }

@@ -2,8 +2,9 @@
 //! clusters and tests. Production is Kubewarden's policy-server.
 //!
 //! Real look-ups through a real API server, real clock, Kubewarden's own waPC
-//! engine; a pool of instances, each on a thread of its own, and a time-out
-//! after which an evaluation is interrupted, as the policy server does.
+//! engine. Each ClusterAdmissionPolicy has a path of its own, with its settings,
+//! the resources that it grants and its time-out, after which an evaluation is
+//! interrupted, as the policy server does.
 
 mod certificates;
 mod instances;
@@ -11,7 +12,7 @@ mod lookups;
 mod review;
 
 use anyhow::{Context, Result};
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, Path as UrlPath, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -20,24 +21,60 @@ use axum_server::Handle;
 use instances::Instances;
 use lookups::Lookups;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::signal::unix::{signal, SignalKind};
 
 /// What to serve, and where.
 pub struct Options {
     pub policy: PathBuf,
-    /// The policy's settings, as in a ClusterAdmissionPolicy.
-    pub settings: Value,
+    pub deployments: Vec<Deployment>,
     pub listen: SocketAddr,
-    /// `ca.pem`, `tls.pem` and `tls.key` are made here where they are absent.
+    /// `ca.pem`, `tls.pem` and `tls.key` are made here unless all three are there.
     pub certificates: PathBuf,
     pub kubeconfig: Option<PathBuf>,
+    /// Instances of each deployment.
     pub instances: usize,
+}
+
+/// What the policy server takes from a ClusterAdmissionPolicy.
+pub struct Deployment {
+    pub name: String,
+    pub settings: Value,
+    /// API version and kind of what its look-ups may read.
+    pub granted: Vec<(String, String)>,
+    pub mutating: bool,
     pub timeout: Duration,
 }
 
+/// The policy server's own, where `timeoutEvalSeconds` is absent.
+const DEFAULT_TIMEOUT_S: u64 = 2;
+
+impl Deployment {
+    /// # Errors
+    /// What of a ClusterAdmissionPolicy is missing.
+    pub fn read(policy: &Value) -> Result<Self> {
+        let text = |value: &Value, key: &str| value[key].as_str().map(str::to_owned);
+        let spec = policy.get("spec").context("spec: a ClusterAdmissionPolicy is needed")?;
+        let resources = spec["contextAwareResources"].as_array().into_iter().flatten();
+        let granted = resources.map(|r| Some((text(r, "apiVersion")?, text(r, "kind")?)));
+        let granted: Option<Vec<_>> = granted.collect();
+        let seconds = spec["timeoutEvalSeconds"].as_u64().unwrap_or(DEFAULT_TIMEOUT_S);
+        Ok(Self {
+            name: text(&policy["metadata"], "name").context("metadata.name is missing")?,
+            settings: spec.get("settings").context("spec.settings is missing")?.clone(),
+            granted: granted.context("spec.contextAwareResources: apiVersion and kind each")?,
+            mutating: spec["mutating"] == true,
+            timeout: Duration::from_secs(seconds),
+        })
+    }
+}
+
+/// Longest review, bytes: the old and the new object, each as long as etcd takes.
+const MAX_REVIEW: usize = 8 * 1024 * 1024;
 /// Time that requests in flight have after a signal to end.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -55,17 +92,26 @@ pub fn serve(options: &Options) -> Result<()> {
 
 async fn run(options: &Options, runtime: tokio::runtime::Handle) -> Result<()> {
     let client = client(options.kubeconfig.as_deref()).await?;
-    let lookups = Arc::new(Lookups::new(client, runtime));
     let policy = std::fs::read(&options.policy)
         .with_context(|| format!("{}: build it first", options.policy.display()))?;
-    let instances = Instances::start(&policy, lookups, options.instances, options.timeout)?;
-    instances.check_settings(&options.settings).await?;
-    let shared = Arc::new(Webhook { instances, settings: options.settings.clone() });
+    let mut webhooks = BTreeMap::new();
+    for deployment in &options.deployments {
+        let granted = deployment.granted.clone();
+        // Half of the time is the policy's, to say why.
+        let lookups =
+            Lookups::new(client.clone(), runtime.clone(), granted, deployment.timeout / 2);
+        let instances =
+            Instances::start(&policy, Arc::new(lookups), options.instances, deployment.timeout)?;
+        let checked = instances.check_settings(&deployment.settings).await;
+        checked.with_context(|| deployment.name.clone())?;
+        let (settings, mutating) = (deployment.settings.clone(), deployment.mutating);
+        webhooks.insert(deployment.name.clone(), Webhook { instances, settings, mutating });
+    }
     let app = Router::new()
-        .route("/validate", post(validate))
-        .route("/mutate", post(mutate))
+        .route("/validate/{policy}", post(validate))
         .route("/readiness", get(|| async { StatusCode::OK }))
-        .with_state(shared);
+        .layer(DefaultBodyLimit::max(MAX_REVIEW))
+        .with_state(Arc::new(webhooks));
     let tls = certificates::load_or_make(&options.certificates)?;
     let tls = RustlsConfig::from_pem_file(&tls.certificate, &tls.key).await?;
     let listener = TcpListener::bind(options.listen)
@@ -73,7 +119,7 @@ async fn run(options: &Options, runtime: tokio::runtime::Handle) -> Result<()> {
     listener.set_nonblocking(true)?;
     println!("serving https://{}", listener.local_addr()?);
     let handle = Handle::new();
-    tokio::spawn(end_on_signal(handle.clone()));
+    end_on_signals(&handle)?;
     axum_server::from_tcp_rustls(listener, tls)?
         .handle(handle)
         .serve(app.into_make_service())
@@ -92,50 +138,54 @@ async fn client(kubeconfig: Option<&Path>) -> Result<kube::Client> {
     Ok(kube::Client::try_from(config)?)
 }
 
-async fn end_on_signal(handle: Handle<SocketAddr>) {
-    let interrupted = tokio::signal::ctrl_c();
-    let mut told = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(told) => told,
-        Err(_) => return,
-    };
-    let mut interrupted = std::pin::pin!(interrupted);
-    std::future::poll_fn(|cx| {
-        use std::future::Future;
-        let ends = interrupted.as_mut().poll(cx).is_ready() || told.poll_recv(cx).is_ready();
-        if ends {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
-    })
-    .await;
-    handle.graceful_shutdown(Some(GRACE));
+/// SIGINT and SIGTERM, whichever comes first.
+fn end_on_signals(handle: &Handle<SocketAddr>) -> Result<()> {
+    for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+        let (mut told, handle) = (signal(kind)?, handle.clone());
+        tokio::spawn(async move {
+            told.recv().await;
+            handle.graceful_shutdown(Some(GRACE));
+        });
+    }
+    Ok(())
 }
 
 struct Webhook {
     instances: Instances,
     settings: Value,
+    mutating: bool,
 }
 
 async fn validate(
-    State(webhook): State<Arc<Webhook>>,
+    State(webhooks): State<Arc<BTreeMap<String, Webhook>>>,
+    UrlPath(policy): UrlPath<String>,
     Json(body): Json<Value>,
 ) -> (StatusCode, Json<Value>) {
-    answer(&webhook, &body, false).await
-}
-
-async fn mutate(
-    State(webhook): State<Arc<Webhook>>,
-    Json(body): Json<Value>,
-) -> (StatusCode, Json<Value>) {
-    answer(&webhook, &body, true).await
-}
-
-async fn answer(webhook: &Webhook, body: &Value, mutates: bool) -> (StatusCode, Json<Value>) {
-    let Some(request) = review::request(body) else {
+    let Some(webhook) = webhooks.get(&policy) else {
+        let known: Vec<&String> = webhooks.keys().collect();
+        let why = format!("no policy {policy} is served here, but {known:?}");
+        return (StatusCode::NOT_FOUND, Json(why.into()));
+    };
+    let Some(request) = review::request(&body) else {
         let why = "an AdmissionReview admission.k8s.io/v1 with a request and its uid is needed";
-        return (StatusCode::BAD_REQUEST, Json(Value::String(why.into())));
+        return (StatusCode::BAD_REQUEST, Json(why.into()));
     };
     let verdict = webhook.instances.validate(&webhook.settings, request).await;
-    (StatusCode::OK, Json(review::response(request, verdict, mutates)))
+    (StatusCode::OK, Json(review::response(request, verdict, webhook.mutating)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_cluster_admission_policy_says() {
+        let text = include_str!("../../../deploy/kubewarden/scale-freeze.yaml");
+        let policy: Value = serde_yaml_ng::from_str(text).unwrap();
+        let deployment = Deployment::read(&policy).unwrap();
+        assert_eq!(deployment.name, "canary-gate-scale-freeze");
+        assert_eq!(deployment.granted, [("v1".to_owned(), "ConfigMap".to_owned())]);
+        assert_eq!((deployment.mutating, deployment.timeout), (false, Duration::from_secs(1)));
+        assert!(Deployment::read(&policy["spec"]["settings"]).is_err());
+    }
 }

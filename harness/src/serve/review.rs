@@ -12,21 +12,24 @@ pub fn request(review: &Value) -> Option<&Value> {
     review.get("request").filter(|r| is_v1 && r["uid"].is_string())
 }
 
-/// What the API server is told. A policy that failed refuses with 500, as the
-/// policy server does.
-pub fn response(request: &Value, verdict: Result<Verdict>, mutates: bool) -> Value {
+/// What the API server is told. A policy that failed refuses with 500, and one
+/// that mutates where it may not is refused, as the policy server does.
+pub fn response(request: &Value, verdict: Result<Verdict>, mutating: bool) -> Value {
     let mut response = json!({ "uid": request["uid"] });
     match verdict {
+        Ok(verdict) if verdict.mutated_object.is_some() && verdict.accepted && !mutating => {
+            response["allowed"] = false.into();
+            response["status"] = json!({ "message": "the policy mutates, and spec.mutating is not true", "code": 500 });
+        }
         Ok(verdict) => {
             response["allowed"] = verdict.accepted.into();
             if let Some(warnings) = verdict.warnings {
                 response["warnings"] = warnings.into();
             }
             if let Some(message) = verdict.message.filter(|_| !verdict.accepted) {
-                let code = verdict.code.unwrap_or(403);
-                response["status"] = json!({ "message": message, "code": code });
+                response["status"] = json!({ "message": message, "code": verdict.code });
             }
-            let mutated = verdict.mutated_object.filter(|_| mutates && verdict.accepted);
+            let mutated = verdict.mutated_object.filter(|_| verdict.accepted);
             if let Some(object) = mutated {
                 let patch = json_patch::diff(&request["object"], &object);
                 let patch = serde_json::to_vec(&patch).unwrap_or_default();
@@ -51,7 +54,7 @@ mod tests {
         Verdict {
             accepted,
             message: Some("cap-frozen: no".into()),
-            code: None,
+            code: Some(403),
             mutated_object: Some(json!({ "spec": { "maxReplicaCount": 7 } })),
             warnings: Some(vec!["careful".into()]),
         }
@@ -69,7 +72,7 @@ mod tests {
         assert_eq!(patch, br#"[{"op":"replace","path":"/spec/maxReplicaCount","value":7}]"#);
         assert_eq!((&allowed["warnings"], &allowed["status"]), (&json!(["careful"]), &Value::Null));
         let plain = response(request, Ok(verdict(true)), false)["response"].clone();
-        assert_eq!(plain["patch"], Value::Null, "a validating webhook may not patch");
+        assert_eq!((&plain["allowed"], &plain["patch"]), (&json!(false), &Value::Null));
         let failed = response(request, Err(anyhow::anyhow!("trap")), false)["response"].clone();
         assert_eq!((&failed["allowed"], &failed["status"]["code"]), (&json!(false), &json!(500)));
         assert!(super::request(

@@ -24,11 +24,12 @@ usage:
       Exit 0 when all have it, 1 when one has not, 2 error.
   harness probe [--token-file FILE] [--ca FILE] URL
       The bastion's look at a gateway. Exit 0 healthy, 1 not, 2 no answer.
-  harness serve --settings FILE [--policy FILE] [--listen ADDRESS:PORT] [--certificates DIR]
-                [--kubeconfig FILE] [--instances N] [--timeout-ms N]
-      An HTTPS AdmissionReview webhook (/validate, /mutate) around the policy, for a
-      development cluster; production uses Kubewarden's policy-server. Settings may be
-      those of a ClusterAdmissionPolicy. Certificates are made where DIR has none.
+  harness serve [--policy FILE] [--listen ADDRESS:PORT] [--certificates DIR]
+                [--kubeconfig FILE] [--instances N] CLUSTER-ADMISSION-POLICY...
+      An HTTPS AdmissionReview webhook around the policy, /validate/NAME for each
+      ClusterAdmissionPolicy, with its settings, granted resources and time-out. For a
+      development cluster; production uses Kubewarden's policy-server. Certificates are
+      made where DIR has none.
   Tokens are read from --token-file or CANARY_GATE_TOKEN, never from an argument.
 ";
 
