@@ -12,4 +12,5 @@ pub mod cluster;
 pub mod proxy_host;
 pub mod policy_host;
 pub mod scenario;
+#[cfg(feature = "serve")]
 pub mod serve;

@@ -5,6 +5,7 @@ mod canary;
 mod client;
 mod probe;
 mod run;
+#[cfg(feature = "serve")]
 mod serve;
 
 use std::process::ExitCode;
@@ -40,7 +41,12 @@ fn main() -> ExitCode {
         Some((command, rest)) if command == "admit" => admit::main(rest),
         Some((command, rest)) if command == "canary" => canary::main(rest),
         Some((command, rest)) if command == "probe" => probe::main(rest),
+        #[cfg(feature = "serve")]
         Some((command, rest)) if command == "serve" => serve::main(rest),
+        #[cfg(not(feature = "serve"))]
+        Some((command, _)) if command == "serve" => {
+            Err(anyhow::anyhow!("built without it: cargo build -p harness --features serve"))
+        }
         Some((command, _)) if command == "--help" || command == "help" => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
