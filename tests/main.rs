@@ -13,6 +13,7 @@ mod hot_restart;
 mod layout;
 mod load;
 mod module_shape;
+mod paused_scale_out;
 mod policy_rules;
 mod policy_settings;
 mod pushes;

@@ -8,6 +8,7 @@
 
 use crate::canary::Canary;
 use crate::ceiling::DEFAULT_MAX_REPLICAS;
+use crate::due::Due;
 use crate::scaling::{share, LaneSize};
 use crate::signals::disk::DiskLevel;
 use crate::slice::Slice;
@@ -19,38 +20,13 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caps {
     #[serde(default)]
-    due: Vec<String>,
+    pub due: Due,
     /// `maxReplicaCount` before the first lowering, by ScaledObject.
     #[serde(default)]
     pub originals: BTreeMap<String, u32>,
 }
 
 impl Caps {
-    /// An edge: every target is looked at once more.
-    pub fn look_again(&mut self, targets: &[Target]) {
-        let named = targets.iter().filter_map(|t| t.scaled_object.as_ref());
-        for name in named.filter(|name| !self.due.contains(*name)).cloned().collect::<Vec<_>>() {
-            self.due.push(name);
-        }
-    }
-
-    /// The ScaledObject to look at next.
-    pub fn next(&self) -> Option<&str> {
-        self.due.first().map(String::as_str)
-    }
-
-    pub fn done(&mut self, scaled_object: &str) {
-        self.due.retain(|name| name != scaled_object);
-    }
-
-    /// One that could not be lowered makes way for the others.
-    pub fn postpone(&mut self, scaled_object: &str) {
-        if let Some(at) = self.due.iter().position(|name| name == scaled_object) {
-            let name = self.due.remove(at);
-            self.due.push(name);
-        }
-    }
-
     /// Remembers what was there before the first lowering.
     pub fn remember(&mut self, scaled_object: &str, max: Option<i64>) {
         let max = max.unwrap_or(DEFAULT_MAX_REPLICAS);
@@ -155,26 +131,14 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_refused_keeps_no_other_waiting() {
-        let mut caps = Caps::default();
-        caps.look_again(&[target("stable"), target("canary")]);
-        caps.look_again(&[target("stable")]);
-        assert_eq!(caps.next(), Some("stable"));
-        caps.postpone("stable");
-        assert_eq!(caps.next(), Some("canary"));
-        caps.done("canary");
-        assert_eq!(caps.next(), Some("stable"));
-    }
-
-    #[test]
     fn the_first_value_is_kept_until_the_end() {
         let targets = [target("stable"), target("canary")];
         let mut caps = Caps::default();
-        caps.look_again(&targets);
+        caps.due.look_again(&targets);
         caps.remember("stable", Some(20));
         caps.remember("stable", Some(7));
         assert_eq!(caps.original(&targets), Some(20));
         assert_eq!(caps.end(), BTreeMap::from([("stable".to_owned(), 20)]));
-        assert_eq!((caps.original(&targets), caps.next()), (None, None));
+        assert_eq!((caps.original(&targets), caps.due.next()), (None, None));
     }
 }

@@ -13,6 +13,12 @@ pub const PAUSED: &str = "autoscaling.keda.sh/paused";
 pub const PAUSED_SCALE_OUT: &str = "autoscaling.keda.sh/paused-scale-out";
 pub const FORCE_ACTIVATION: &str = "autoscaling.keda.sh/force-activation";
 
+/// A switch of KEDA's as it reads one: what it cannot parse is on
+/// (`getBoolAnnotation`); the words are those of Go's `strconv.ParseBool`.
+pub fn is_set(annotation: Option<&str>) -> bool {
+    annotation.is_some_and(|v| !matches!(v, "0" | "f" | "F" | "false" | "FALSE" | "False"))
+}
+
 /// KEDA's default for an absent `maxReplicaCount` (`scaledobject_types.go`,
 /// `defaultHPAMaxReplicas`).
 pub const DEFAULT_MAX_REPLICAS: i64 = 100;

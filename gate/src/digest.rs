@@ -40,6 +40,10 @@ crate::named_enum! {
         CapLowered = "cap_lowered",
         /// A rollout ended whose caps are still as low as they were put.
         CapToRestore = "cap_to_restore",
+        /// KEDA's pause of scale-out was put on a ScaledObject.
+        ScaleOutPaused = "scale_out_paused",
+        /// It was taken away.
+        ScaleOutResumed = "scale_out_resumed",
         /// A measure token that does not own the measurement asked for it.
         MeasureIntruder = "measure_intruder",
         /// The previous digest of a token is about to be refused.

@@ -30,12 +30,10 @@ impl Cause {
     }
 
     pub fn parse(name: &str) -> Option<Self> {
-        Signal::ALL
-            .iter()
-            .copied()
-            .map(Cause::Signal)
-            .chain([Cause::StateUnknown])
-            .find(|c| c.name() == name)
+        if name == Cause::StateUnknown.name() {
+            return Some(Cause::StateUnknown);
+        }
+        Signal::parse(name).ok().map(Cause::Signal)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::digest::Outbox;
 use crate::document::{rounded, Status};
 use crate::facts::{DiskTier, Facts};
 use crate::hold::{Cause, Hold};
+use crate::pause::Pauses;
 use crate::scaling::LaneSize;
 use crate::signals::disk::DiskLevel;
 use crate::signals::{
@@ -45,6 +46,8 @@ pub struct Config {
     pub targets: Vec<Target>,
     /// The filter lowers `maxReplicaCount` of the targets' ScaledObjects.
     pub lowers_caps: bool,
+    /// The filter keeps KEDA's pause of scale-out on them while frozen.
+    pub pauses_scale_out: bool,
     /// The queue depth is pulled, and the facts' number is not looked at.
     pub pulls_queue: bool,
     /// Digests are sent somewhere.
@@ -143,6 +146,8 @@ pub struct Judge {
     #[serde(default)]
     pub caps: Caps,
     #[serde(default)]
+    pub pauses: Pauses,
+    #[serde(default)]
     pub outbox: Outbox,
     /// What operators were told of last.
     #[serde(default)]
@@ -176,6 +181,7 @@ impl Judge {
             queue: None,
             hold_replicas: None,
             caps: Caps::default(),
+            pauses: Pauses::default(),
             outbox: Outbox::default(),
             standing: news::Standing::default(),
             warned_tokens: BTreeMap::new(),

@@ -8,7 +8,7 @@
 //! request ─► sample ─► window::Recorder ─► snapshot (a worker's slot)
 //!                                             │ merged over workers
 //!      facts, canary commands ─► judge ◄──────┘
-//!                                 │  signals/* ─► hold ─► scaling, cap
+//!                                 │  signals/* ─► hold ─► scaling, cap, pause
 //!             document, digest ◄──┴──► verdict ─► lane ─► (the policy's rules)
 //! ```
 
@@ -30,7 +30,9 @@ pub mod hold;
 pub mod scaling;
 pub mod ceiling;
 pub mod target;
+pub mod due;
 pub mod cap;
+pub mod pause;
 pub mod document;
 pub mod prometheus;
 pub mod digest;

@@ -7,10 +7,15 @@
 #[doc(hidden)]
 pub use schemars;
 
-/// Joins names for an error message.
-pub fn unknown(text: &str, names: impl Iterator<Item = &'static str>) -> String {
-    let names: Vec<String> = names.map(|n| format!("`{n}`")).collect();
-    format!("unknown variant `{text}`, expected one of {}", names.join(", "))
+/// Where `text` stands among names; one function for all types, for its size.
+///
+/// # Errors
+/// The text and the names that there are.
+#[inline(never)]
+pub fn position(text: &str, names: &[&str]) -> Result<usize, String> {
+    names.iter().position(|n| *n == text).ok_or_else(|| {
+        format!("unknown variant `{text}`, expected one of `{}`", names.join("`, `"))
+    })
 }
 
 /// Defines an enum with `ALL`, `name`, `parse` and serde by name.
@@ -25,6 +30,7 @@ macro_rules! named_enum {
 
         impl $name {
             pub const ALL: &'static [$name] = &[$($name::$variant),+];
+            const NAMES: &'static [&'static str] = &[$($text),+];
 
             pub const fn name(self) -> &'static str {
                 match self { $($name::$variant => $text),+ }
@@ -32,12 +38,9 @@ macro_rules! named_enum {
 
             /// # Errors
             /// The text and the names that there are.
+            #[allow(clippy::indexing_slicing, reason = "both lists have the same length")]
             pub fn parse(text: &str) -> Result<Self, String> {
-                Self::ALL
-                    .iter()
-                    .copied()
-                    .find(|v| v.name() == text)
-                    .ok_or_else(|| $crate::names::unknown(text, Self::ALL.iter().map(|v| v.name())))
+                $crate::names::position(text, Self::NAMES).map(|i| Self::ALL[i])
             }
         }
 

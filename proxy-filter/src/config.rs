@@ -214,6 +214,8 @@ pub struct Publish {
     /// GitOps owns the field.
     #[serde(default = "yes")]
     pub lower_max_replicas: bool,
+    /// Keep KEDA's `paused-scale-out` annotation on the targets' ScaledObjects
+    /// while frozen; KEDA then reports them `Paused`.
     #[serde(default)]
     pub paused_scale_out: bool,
 }
@@ -295,8 +297,7 @@ impl Config {
                 }
             }
         }
-        self.check_queue()?;
-        self.check_not_built()
+        self.check_queue()
     }
 
     fn check_queue(&self) -> Result<(), String> {
@@ -326,17 +327,6 @@ impl Config {
         Ok(())
     }
 
-    /// Keys of the format whose effect this version does not have: an error,
-    /// so that nobody relies on them.
-    fn check_not_built(&self) -> Result<(), String> {
-        match &self.publish {
-            Some(p) if p.paused_scale_out => {
-                Err("publish.paused_scale_out: is not in this version, leave it out".to_owned())
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// What the judge needs of it.
     pub fn judge_config(&self) -> judge::Config {
         judge::Config {
@@ -356,6 +346,7 @@ impl Config {
             abort_on_fail: self.abort_on_fail,
             targets: self.lane.targets.clone(),
             lowers_caps: self.publish.as_ref().is_some_and(|p| p.lower_max_replicas),
+            pauses_scale_out: self.publish.as_ref().is_some_and(|p| p.paused_scale_out),
             pulls_queue: self.queue.source != QueueSource::Facts,
             has_notifier: self.notifier.is_some(),
         }
@@ -410,7 +401,7 @@ pub(crate) mod tests {
     #[case("/queue", json!({"source": "prometheus", "cluster": "p"}), "queue.query: `prometheus` needs it")]
     #[case("/queue", json!({"query": "up"}), "queue.query: `facts` does not take it")]
     #[case("/notifier", json!({"cluster": "n"}), "notifier: missing field `path`")]
-    #[case("/publish/paused_scale_out", json!(true), "publish.paused_scale_out: is not")]
+    #[case("/publish/paused_scale_out", json!("yes"), "publish.paused_scale_out: ")]
     #[case("/publish/cluster", json!(7), "publish.cluster: ")]
     fn names_what_is_wrong(#[case] pointer: &str, #[case] value: Value, #[case] expected: &str) {
         let mut config = sample();

@@ -34,6 +34,11 @@ impl Judge {
         self.seen_hashes = seen;
     }
 
+    /// Whether the targets' ScaledObjects carry KEDA's pause now.
+    pub fn pauses_scale_out(&self, config: &Config) -> bool {
+        config.pauses_scale_out && self.hold.frozen()
+    }
+
     /// What a target's ScaledObject may declare now; `None` where nothing limits it.
     pub fn cap_of(&self, scaled_object: &str, config: &Config) -> Option<u32> {
         let is_named = |t: &&Target| t.scaled_object.as_deref() == Some(scaled_object);

@@ -17,6 +17,8 @@ pub(super) struct Standing {
     active: bool,
     aborted: bool,
     drains: bool,
+    #[serde(default)]
+    pauses: bool,
 }
 
 impl Judge {
@@ -41,7 +43,7 @@ impl Judge {
     }
 
     /// Tells of what changed in the gateway's standing, and has the targets'
-    /// maxima looked at on the edges that lower them.
+    /// ScaledObjects looked at on the edges that write to them.
     pub(super) fn tell(&mut self, config: &Config, now: Timestamp) {
         let before = self.standing;
         let after = Standing {
@@ -49,6 +51,7 @@ impl Judge {
             active: self.canary.active,
             aborted: self.canary.aborted,
             drains: self.disk(config).0 == DiskLevel::Red,
+            pauses: self.pauses_scale_out(config),
         };
         self.standing = after;
         // While nothing limits the lane there is nothing to remember.
@@ -97,8 +100,21 @@ impl Judge {
             || begins(before.aborted, after.aborted)
             || begins(before.drains, after.drains);
         if lowers && config.lowers_caps {
-            self.caps.look_again(&config.targets);
+            self.caps.due.look_again(&config.targets);
         }
+        if before.pauses != after.pauses {
+            self.pauses.look_again(&config.targets);
+        }
+    }
+
+    /// A ScaledObject carries KEDA's pause for this gateway now, or no more.
+    pub fn scale_out_paused(&mut self, scaled_object: &str, paused: bool, now: Timestamp) {
+        let (kind, text) = if paused {
+            (Kind::ScaleOutPaused, "KEDA is told to pause scale-out while this gateway is frozen")
+        } else {
+            (Kind::ScaleOutResumed, "this gateway's pause of scale-out is taken away")
+        };
+        self.outbox.note(Event::new(kind, now, scaled_object, text));
     }
 
     /// A ScaledObject's maximum was lowered.

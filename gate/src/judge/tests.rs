@@ -24,6 +24,7 @@ fn config() -> Config {
         )
         .unwrap()],
         lowers_caps: true,
+        pauses_scale_out: false,
         pulls_queue: false,
         has_notifier: true,
     }

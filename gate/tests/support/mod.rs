@@ -26,6 +26,7 @@ pub fn config(judge: canary_5xx_rate::Judge) -> Config {
         abort_on_fail: false,
         targets: vec![],
         lowers_caps: false,
+        pauses_scale_out: false,
         pulls_queue: false,
         has_notifier: false,
     }

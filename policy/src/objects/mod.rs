@@ -88,11 +88,9 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// An annotation as KEDA reads it: what it cannot parse is true
-    /// (`getBoolAnnotation`); the words are those of Go's `strconv.ParseBool`.
+    /// An annotation that is a switch of KEDA's.
     pub fn flag(self, key: &str) -> bool {
-        self.annotation(key)
-            .is_some_and(|v| !matches!(v, "0" | "f" | "F" | "false" | "FALSE" | "False"))
+        gate::ceiling::is_set(self.annotation(key))
     }
 
     /// The workload that `path` refers to, as KEDA and the HPA read it.

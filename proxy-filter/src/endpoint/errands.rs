@@ -1,5 +1,5 @@
 //! What the lease holder does beside judging and publishing: sends digests,
-//! pulls the queue, reads the worker's replicas, lowers maxima.
+//! pulls the queue, reads the worker's replicas, lowers maxima, keeps KEDA's pause.
 //!
 //! One call of each errand at a time, each with its own back-off: a slow
 //! notifier keeps nothing else waiting. An errand that fails is done again.
@@ -11,6 +11,9 @@ use crate::host::{self, Level};
 use crate::outbound::{self, notifier, queue, scaled_object, workload, Call, Reply};
 use crate::retry::{Pace, TOLD_AFTER};
 use crate::shared::{self, State};
+use gate::ceiling::PAUSED_SCALE_OUT;
+use gate::judge::Judge;
+use gate::pause::{self, Change};
 use gate::time::Timestamp;
 use std::time::Duration;
 
@@ -24,6 +27,8 @@ enum Sent {
     Replicas,
     CapRead { scaled_object: String },
     CapWrite { scaled_object: String, from: Option<i64>, to: u32 },
+    PauseRead { scaled_object: String },
+    PauseWrite { scaled_object: String, change: Change },
 }
 
 /// The errands, by name in logs.
@@ -33,6 +38,7 @@ enum Errand {
     Queue,
     Replicas,
     Cap,
+    Pause,
 }
 
 impl Sent {
@@ -42,6 +48,7 @@ impl Sent {
             Sent::Queue => Errand::Queue,
             Sent::Replicas => Errand::Replicas,
             Sent::CapRead { .. } | Sent::CapWrite { .. } => Errand::Cap,
+            Sent::PauseRead { .. } | Sent::PauseWrite { .. } => Errand::Pause,
         }
     }
 }
@@ -53,6 +60,7 @@ pub struct Errands {
     queue: Pace,
     replicas: Pace,
     cap: Pace,
+    pause: Pace,
 }
 
 impl Errands {
@@ -67,6 +75,7 @@ impl Errands {
             self.read_replicas(config, now);
             if published {
                 self.lower_cap(config, state, now);
+                self.look_at_pause(config, state, now);
             }
         }
     }
@@ -102,23 +111,34 @@ impl Errands {
         if self.is_out(Errand::Replicas) || !self.replicas.is_due(now) {
             return;
         }
-        let (Some(publish), Some(call)) = (&config.publish, workload::get_scale(&config.lane))
-        else {
-            return;
-        };
-        self.send(&publish.cluster, &publish.authority, &call, Sent::Replicas, config, now);
+        if let Some(call) = workload::get_scale(&config.lane) {
+            self.ask(&call, Sent::Replicas, config, now);
+        }
     }
 
     fn lower_cap(&mut self, config: &Config, state: &State, now: Timestamp) {
         if self.is_out(Errand::Cap) || !self.cap.is_due(now) {
             return;
         }
-        let (Some(publish), Some(name)) = (&config.publish, state.judge.caps.next()) else {
-            return;
-        };
-        let call = scaled_object::get(&config.lane, name);
+        let Some(name) = state.judge.caps.due.next() else { return };
         let sent = Sent::CapRead { scaled_object: name.to_owned() };
-        self.send(&publish.cluster, &publish.authority, &call, sent, config, now);
+        self.ask(&scaled_object::get(&config.lane, name), sent, config, now);
+    }
+
+    fn look_at_pause(&mut self, config: &Config, state: &State, now: Timestamp) {
+        if self.is_out(Errand::Pause) || !self.pause.is_due(now) {
+            return;
+        }
+        let Some(name) = state.judge.pauses.due.next() else { return };
+        let sent = Sent::PauseRead { scaled_object: name.to_owned() };
+        self.ask(&scaled_object::get(&config.lane, name), sent, config, now);
+    }
+
+    /// Sends to the API server.
+    fn ask(&mut self, call: &Call, sent: Sent, config: &Config, now: Timestamp) {
+        if let Some(publish) = &config.publish {
+            self.send(&publish.cluster, &publish.authority, call, sent, config, now);
+        }
     }
 
     fn send(
@@ -178,10 +198,23 @@ impl Errands {
                     self.cap.succeeded();
                     shared::update_state(|s| {
                         s.judge.cap_lowered(scaled_object, *from, *to, now);
-                        s.judge.caps.done(scaled_object);
+                        s.judge.caps.due.done(scaled_object);
                     });
                 }
                 // Somebody wrote since: read again at the next tick.
+                Some(409) => {}
+                _ => self.failed(&sent, &outbound::describe(reply), asked_ms, config, now),
+            },
+            Sent::PauseRead { scaled_object } => {
+                self.pause_read(scaled_object, reply, config, now);
+            }
+            Sent::PauseWrite { scaled_object, change } => match reply.status {
+                // It stays due: the freeze may have ended meanwhile.
+                Some(200) => {
+                    self.pause.succeeded();
+                    let paused = change.values().any(Option::is_some);
+                    shared::update_state(|s| s.judge.scale_out_paused(scaled_object, paused, now));
+                }
                 Some(409) => {}
                 _ => self.failed(&sent, &outbound::describe(reply), asked_ms, config, now),
             },
@@ -202,20 +235,51 @@ impl Errands {
             Some((n, to))
         });
         let is_remembered = state.is_some_and(|s| s.judge.caps.originals.contains_key(name));
-        match (lower, &config.publish) {
+        match lower {
             // What is there now is written down, and published, before it is
             // lowered: an answer that is lost must not lose the number.
-            (Some((numbers, _)), _) if !is_remembered => {
+            Some((numbers, _)) if !is_remembered => {
                 shared::update_state(|s| s.judge.caps.remember(name, numbers.max));
             }
-            (Some((numbers, to)), Some(publish)) => {
+            Some((numbers, to)) => {
                 let call = scaled_object::lower(&config.lane, name, &numbers.resource_version, to);
                 let sent = Sent::CapWrite { scaled_object: name.to_owned(), from: numbers.max, to };
-                self.send(&publish.cluster, &publish.authority, &call, sent, config, now);
+                self.ask(&call, sent, config, now);
             }
-            _ => {
+            None => {
                 self.cap.succeeded();
-                shared::update_state(|s| s.judge.caps.done(name));
+                shared::update_state(|s| s.judge.caps.due.done(name));
+            }
+        }
+    }
+
+    fn pause_read(&mut self, name: &str, reply: &Reply, config: &Config, now: Timestamp) {
+        let sent = Sent::PauseRead { scaled_object: name.to_owned() };
+        let read = match scaled_object::read(reply) {
+            Ok(read) => read,
+            Err(why) => return self.failed(&sent, &why, reply.retry_after_ms, config, now),
+        };
+        let gateway = &config.gateway.id;
+        let judge_config = config.judge_config();
+        let pauses = shared::state().is_some_and(|s| s.judge.pauses_scale_out(&judge_config));
+        let change = read.as_ref().map(|r| pause::change(&r.annotations, gateway, pauses));
+        match (read, change) {
+            (Some(read), Some(change)) if !change.is_empty() => {
+                let call =
+                    scaled_object::annotate(&config.lane, name, &read.resource_version, &change);
+                let sent = Sent::PauseWrite { scaled_object: name.to_owned(), change };
+                self.ask(&call, sent, config, now);
+            }
+            (read, _) => {
+                self.pause.succeeded();
+                let mark = pause::mark(gateway);
+                let is_marked = read.is_some_and(|r| r.annotations.contains_key(&mark));
+                shared::update_state(|s| {
+                    // Another VM may have seen an edge since.
+                    if s.judge.pauses_scale_out(&judge_config) == pauses {
+                        s.judge.pauses.done(name, is_marked);
+                    }
+                });
             }
         }
     }
@@ -243,17 +307,32 @@ impl Errands {
                 self.cap.failed(now, seed, asked_ms);
                 let what =
                     format!("spec.maxReplicaCount of ScaledObject {scaled_object} is not lowered");
-                let tell = self.cap.attempts() == TOLD_AFTER;
-                shared::update_state(|s| {
-                    s.publish_failures += 1;
-                    s.judge.caps.postpone(scaled_object);
-                    if tell {
-                        s.judge.publish_failed(&format!("{what}: {why}"), now);
-                    }
+                not_written(&what, why, &self.cap, now, |j| j.caps.due.postpone(scaled_object));
+                what
+            }
+            Sent::PauseRead { scaled_object } | Sent::PauseWrite { scaled_object, .. } => {
+                self.pause.failed(now, seed, asked_ms);
+                let what =
+                    format!("{PAUSED_SCALE_OUT} of ScaledObject {scaled_object} is as it was");
+                not_written(&what, why, &self.pause, now, |j| {
+                    j.pauses.due.postpone(scaled_object);
                 });
                 what
             }
         };
         host::log(Level::Warn, &format!("{what}: {why}; tried again later"));
     }
+}
+
+/// A ScaledObject is not as it must be: counted, told once when it lasts, and
+/// its turn comes after the others'.
+fn not_written(what: &str, why: &str, pace: &Pace, now: Timestamp, postpone: impl Fn(&mut Judge)) {
+    let tell = pace.attempts() == TOLD_AFTER;
+    shared::update_state(|s| {
+        s.publish_failures += 1;
+        postpone(&mut s.judge);
+        if tell {
+            s.judge.publish_failed(&format!("{what}: {why}"), now);
+        }
+    });
 }

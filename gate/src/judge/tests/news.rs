@@ -82,22 +82,22 @@ fn an_abort_says_what_to_run_and_where_else_to_abort() {
 #[test]
 fn each_edge_looks_at_the_caps_once() {
     let mut bench = Bench::idle();
-    assert_eq!(bench.judge.caps.next(), None);
+    assert_eq!(bench.judge.caps.due.next(), None);
     assert_eq!(bench.judge.cap_of("w", &bench.config), None);
     bench.command(Command::new(Action::Begin)).unwrap();
-    assert_eq!(bench.judge.caps.next(), Some("w"));
+    assert_eq!(bench.judge.caps.due.next(), Some("w"));
     assert_eq!(bench.judge.cap_of("w", &bench.config), Some(7));
     bench.judge.caps.remember("w", Some(20));
     bench.judge.cap_lowered("w", Some(20), 7, bench.now());
-    bench.judge.caps.done("w");
+    bench.judge.caps.due.done("w");
     bench.minutes(3, (60, 0));
-    assert_eq!(bench.judge.caps.next(), None, "once an edge");
+    assert_eq!(bench.judge.caps.due.next(), None, "once an edge");
     assert_eq!(bench.document().scaling.original_max_replicas, Some(20));
     bench.command(Command::new(Action::Abort)).unwrap();
     assert_eq!(bench.judge.cap_of("w", &bench.config), Some(6));
-    assert_eq!(bench.judge.caps.next(), Some("w"));
+    assert_eq!(bench.judge.caps.due.next(), Some("w"));
     bench.command(Command::new(Action::End)).unwrap();
-    assert_eq!((bench.judge.caps.next(), bench.judge.cap_of("w", &bench.config)), (None, None));
+    assert_eq!((bench.judge.caps.due.next(), bench.judge.cap_of("w", &bench.config)), (None, None));
     bench.minutes(1, (0, 0));
     let told: Vec<_> = std::iter::from_fn(|| bench.digest()).flat_map(|d| d.events).collect();
     assert!(
@@ -113,7 +113,7 @@ fn a_red_disk_lowers_to_the_minimum_and_drains() {
     bench.facts.disk_used_pct = 93.0;
     bench.minutes(1, (0, 0));
     assert_eq!(bench.judge.cap_of("w", &bench.config), Some(1));
-    assert_eq!(bench.judge.caps.next(), Some("w"));
+    assert_eq!(bench.judge.caps.due.next(), Some("w"));
     assert!(kinds(&bench.digest().unwrap()).contains(&(Kind::Drain, "")));
 }
 
@@ -122,7 +122,7 @@ fn where_gitops_owns_the_maximum_nothing_is_lowered() {
     let mut bench = Bench::idle();
     bench.config.lowers_caps = false;
     bench.command(Command::new(Action::Begin)).unwrap();
-    assert_eq!(bench.judge.caps.next(), None);
+    assert_eq!(bench.judge.caps.due.next(), None);
 }
 
 #[test]
