@@ -57,7 +57,7 @@ pub fn decide<'a>(
     for mut rejection in rules::check(change, &lane, &enforced) {
         let mut is_excused = false;
         if let Ground::Lift { lift, allowed, .. } = &mut rejection.ground {
-            is_excused = ceiling.is_some_and(|ceiling| lift.new <= ceiling);
+            is_excused = ceiling.is_some_and(|ceiling| lift.reach() <= ceiling);
             *allowed = ceiling.map_or(*allowed, |ceiling| ceiling.max(*allowed));
         }
         match settings.enforcement(rejection.rule) {

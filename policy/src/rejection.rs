@@ -58,7 +58,7 @@ impl Rejection {
             Ground::Lift { lift, allowed, finding } => {
                 text.push_str(remedy_of_row(finding.row));
                 text.push_str(" Lowering always passes.");
-                if let Some(glass) = glass.filter(|_| lift.new != i64::MAX) {
+                if let Some(glass) = glass.filter(|_| lift.reach() != i64::MAX) {
                     text.push_str(&emergency(d, lift, glass));
                 }
                 text.push_str(&gitops(is_scale, &keep(lift, *allowed)));
@@ -95,7 +95,7 @@ fn edit(lift: &Lift, allowed: i64) -> String {
         (None, _) => field.clone(),
     };
     let note = note.as_ref().map(|n| format!(" {n}")).unwrap_or_default();
-    if *kind == LiftKind::Faster {
+    if matches!(kind, LiftKind::Faster { .. }) {
         format!("{numbers}{note} while frozen")
     } else if *is_number {
         format!("{numbers}{note} (allowed now: {allowed})")
@@ -174,7 +174,7 @@ fn emergency(d: &Decision, lift: &Lift, glass: &BreakGlass) -> String {
         gate::verdict::LANE_LABEL,
         d.lane.name,
         break_glass::OVERRIDE_KEY,
-        lift.new,
+        lift.reach(),
     )
 }
 

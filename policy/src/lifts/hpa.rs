@@ -4,7 +4,7 @@
 //! (kedacore/keda `controllers/keda/util/predicate.go`), and a plain HPA that
 //! is made after the ScaledObject is checked by nobody else.
 
-use super::{annotation, faster, of_numbers, unbounded, Lift, Names};
+use super::{annotation, faster, faster_under, of_numbers, unbounded, Lift, Names};
 use crate::objects::alike;
 use crate::objects::hpa::{is_kedas, Hpa};
 use crate::objects::scaled_object::HPA_OWNERSHIP;
@@ -20,7 +20,8 @@ const NAMES: Names = Names {
 pub fn update(name: &str, target: &Target, old: Hpa, new: Hpa) -> Vec<Lift> {
     let mut lifts = of_numbers(Some(&old.replicas()), &new.replicas(), &NAMES);
     if new.behavior().scales_up_faster_than(old.behavior()) {
-        lifts.push(faster("spec.behavior.scaleUp", "is faster than before"));
+        let field = "spec.behavior.scaleUp";
+        lifts.push(faster_under(&new.replicas(), field, "is faster than before"));
     }
     // Those of KEDA's own follow the ScaledObject's triggers, which are judged there.
     let metrics = ["spec", "metrics"];

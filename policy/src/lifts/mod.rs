@@ -35,8 +35,19 @@ pub enum LiftKind {
     Ceiling,
     /// Another way to a height.
     Bypass,
-    /// A way to rise faster under the same cap: refused only while frozen.
-    Faster,
+    /// A way to rise faster: refused only while frozen. `under` is the maximum
+    /// that still holds, `i64::MAX` where none does.
+    Faster { under: i64 },
+}
+
+impl Lift {
+    /// The most that comes of it: what an override's ceiling is held against.
+    pub fn reach(&self) -> i64 {
+        match self.kind {
+            LiftKind::Faster { under } => under,
+            LiftKind::Ceiling | LiftKind::Bypass => self.new,
+        }
+    }
 }
 
 /// Names of the numbers in an object.
@@ -111,7 +122,13 @@ fn unbounded(field: &str, note: &str) -> Lift {
 }
 
 fn faster(field: &str, note: &str) -> Lift {
-    Lift { kind: LiftKind::Faster, ..unbounded(field, note) }
+    Lift { kind: LiftKind::Faster { under: i64::MAX }, ..unbounded(field, note) }
+}
+
+/// Faster, and held by the numbers of the autoscaler that it is in.
+fn faster_under(numbers: &ReplicaSpec, field: &str, note: &str) -> Lift {
+    let under = numbers.ceiling().max(numbers.floor());
+    Lift { kind: LiftKind::Faster { under }, ..unbounded(field, note) }
 }
 
 fn annotation(key: &str) -> String {

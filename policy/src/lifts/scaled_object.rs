@@ -2,7 +2,9 @@
 //! `apis/keda/v1alpha1/scaledobject_types.go`,
 //! `controllers/keda/scaledobject_controller.go`, `pkg/fallback/fallback.go`).
 
-use super::{annotation, bypass, faster, of_numbers, unbounded, Lift, LiftKind, Names};
+use super::{
+    annotation, bypass, faster, faster_under, of_numbers, unbounded, Lift, LiftKind, Names,
+};
 use crate::objects::hpa;
 use crate::objects::scaled_object::{ScaledObject, HPA_OWNERSHIP, TRANSFER_OWNERSHIP};
 use gate::ceiling::PAUSED;
@@ -47,7 +49,8 @@ pub fn update(old: ScaledObject, new: ScaledObject) -> Vec<Lift> {
         lifts.push(faster(field, "changed"));
     }
     if new.behavior().scales_up_faster_than(old.behavior()) {
-        lifts.push(faster(&format!("{HPA_CONFIG}.behavior.scaleUp"), "is faster than before"));
+        let field = format!("{HPA_CONFIG}.behavior.scaleUp");
+        lifts.push(faster_under(&new.replicas(), &field, "is faster than before"));
     }
     if new.hpa_name() != old.hpa_name() {
         lifts.push(faster(
@@ -63,9 +66,9 @@ pub fn update(old: ScaledObject, new: ScaledObject) -> Vec<Lift> {
         replicas.paused || replicas.paused_replicas.is_some()
     };
     if paused(new) {
-        lifts.retain(|lift| lift.kind != LiftKind::Faster);
+        lifts.retain(|lift| !matches!(lift.kind, LiftKind::Faster { .. }));
     } else if paused(old) {
-        lifts.push(faster(&annotation(PAUSED), "goes away"));
+        lifts.push(faster_under(&new.replicas(), &annotation(PAUSED), "goes away"));
     }
     lifts
 }

@@ -18,7 +18,7 @@ pub fn check(change: &Change, lane: &LaneState, enforced: &dyn Fn(Rule) -> bool)
     );
     found.retain(|rejection| match &rejection.ground {
         Ground::Lift { lift, finding, .. } => {
-            lift.kind != LiftKind::Faster || is_frozen(finding.row)
+            !matches!(lift.kind, LiftKind::Faster { .. }) || is_frozen(finding.row)
         }
         Ground::Fault { .. } => true,
     });
