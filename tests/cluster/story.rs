@@ -3,21 +3,23 @@
 
 use crate::api::Api;
 use crate::control_plane::ControlPlane;
-use crate::paths::{self, Tried};
+use crate::kubectl;
+use crate::latency::{self, Latency};
+use crate::paths::{Field, Tried};
 use crate::rig::Rig;
 use anyhow::{bail, ensure, Result};
 use serde_json::{json, Value};
-use std::sync::PoisonError;
 use std::thread;
 use std::time::{Duration, Instant};
 use tests::now;
 
-const SCALED_OBJECT: &str =
+pub const SCALED_OBJECT: &str =
     "/apis/keda.sh/v1alpha1/namespaces/builds/scaledobjects/openclaw-worker";
 const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/builds/deployments/openclaw-worker";
-const HPA: &str =
+pub const HPA: &str =
     "/apis/autoscaling/v2/namespaces/builds/horizontalpodautoscalers/keda-hpa-openclaw-worker";
-const STATE: &str = "/api/v1/namespaces/builds/configmaps/canary-gate.gw-a1";
+pub const STATE: &str = "/api/v1/namespaces/builds/configmaps/canary-gate.gw-a1";
+pub const STATE_B: &str = "/api/v1/namespaces/builds/configmaps/canary-gate.gw-b1";
 const EVENTS: &str = "/api/v1/namespaces/builds/events";
 
 /// One line of what was seen.
@@ -27,10 +29,12 @@ pub struct Line {
 }
 
 pub struct Story<'a> {
-    plane: &'a ControlPlane,
-    rig: &'a Rig,
+    pub plane: &'a ControlPlane,
+    pub rig: &'a Rig,
     pub lines: Vec<Line>,
     pub tried: Vec<Tried>,
+    pub latencies: Vec<Latency>,
+    begun: Instant,
 }
 
 /// What stays the same in every run of an answer: who refused, by which rule, what.
@@ -46,16 +50,16 @@ fn gist(message: &str) -> String {
 
 impl<'a> Story<'a> {
     pub fn new(plane: &'a ControlPlane, rig: &'a Rig) -> Self {
-        Self { plane, rig, lines: vec![], tried: vec![] }
+        Self { plane, rig, lines: vec![], tried: vec![], latencies: vec![], begun: Instant::now() }
     }
 
-    fn api(&self) -> &Api {
+    pub fn api(&self) -> &'a Api {
         &self.plane.api
     }
 
-    fn saw(&mut self, step: &str, seen: impl Into<String>) {
+    pub fn saw(&mut self, step: &str, seen: impl Into<String>) {
         let seen = seen.into();
-        println!("ok  {step}: {seen}");
+        println!("ok {:>4} s  {step}: {seen}", self.begun.elapsed().as_secs());
         self.lines.push(Line { step: step.to_owned(), seen });
     }
 
@@ -73,19 +77,19 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    fn put_facts(&self) {
-        self.rig.envoy.put_facts();
+    pub fn put_facts(&self) {
+        self.rig.put_facts();
     }
 
     /// A write of the Deployment's `scale`, as an administrator.
-    fn scale(&mut self, step: &str, replicas: u32, refused_by: Option<&str>) -> Result<()> {
+    pub fn scale(&mut self, step: &str, replicas: u32, refused_by: Option<&str>) -> Result<()> {
         let patch = json!({ "spec": { "replicas": replicas } });
         let answer = self.api().patch(&format!("{DEPLOYMENT}/scale"), &patch)?;
         self.judged(step, answer, refused_by)
     }
 
     /// An answer that is as it must be.
-    fn judged(
+    pub fn judged(
         &mut self,
         step: &str,
         (status, answer): (u16, Value),
@@ -103,7 +107,7 @@ impl<'a> Story<'a> {
     }
 
     /// For a while nothing real gets above what there is.
-    fn stays_at(&mut self, step: &str, replicas: i64) -> Result<()> {
+    pub fn stays_at(&mut self, step: &str, replicas: i64) -> Result<()> {
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(5) {
             self.put_facts();
@@ -114,7 +118,7 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    fn command(&mut self, step: &str, body: &Value) -> Result<()> {
+    pub fn command(&mut self, step: &str, body: &Value) -> Result<()> {
         let answer = self.rig.envoy.put("/keda/canary", "ops", body);
         ensure!(answer.status == 204, "{step}: {answer:?}\n{}", self.rig.envoy.log());
         let verdict = self.api().get(STATE)?["data"]["verdict"].to_string();
@@ -125,7 +129,7 @@ impl<'a> Story<'a> {
     }
 
     /// An edit of the ScaledObject's maximum, as an administrator.
-    fn set_max(&mut self, step: &str, max: u32, refused_by: Option<&str>) -> Result<()> {
+    pub fn set_max(&mut self, step: &str, max: u32, refused_by: Option<&str>) -> Result<()> {
         let patch = json!({ "spec": { "maxReplicaCount": max } });
         let answer = self.api().patch(SCALED_OBJECT, &patch)?;
         self.judged(step, answer, refused_by)
@@ -142,7 +146,7 @@ impl<'a> Story<'a> {
         thread::sleep(Duration::from_millis(100));
     }
 
-    fn until(
+    pub fn until(
         &self,
         seconds: u64,
         what: &str,
@@ -185,10 +189,9 @@ impl<'a> Story<'a> {
 
     /// A member of the break-glass group lets a raise through, and ends it again.
     fn emergency(&mut self) -> Result<()> {
-        let until = now().plus_secs(600).to_string();
-        let object = |by: &str| {
-            let ov =
-                json!({ "until": until, "reason": "the release waits", "by": by, "ceiling": 5 });
+        let object = |by: &str, ceiling: u32, seconds: u64| {
+            let until = now().plus_secs(seconds).to_string();
+            let ov = json!({ "until": until, "reason": "the release waits", "by": by, "ceiling": ceiling });
             json!({
                 "apiVersion": "v1", "kind": "ConfigMap",
                 "metadata": { "name": "canary-gate.break-glass.openclaw-build-lane", "namespace": "builds", "labels": { "canary-gate.dev/lane": "openclaw-build-lane" } },
@@ -196,12 +199,14 @@ impl<'a> Story<'a> {
             })
         };
         let at = "/api/v1/namespaces/builds/configmaps";
-        let create = |api: &Api, by| api.call("POST", at, "application/json", Some(&object(by)));
-        let answer = create(self.api(), "admin")?;
+        let create = |api: &Api, by, ceiling, seconds| {
+            api.call("POST", at, "application/json", Some(&object(by, ceiling, seconds)))
+        };
+        let answer = create(self.api(), "admin", 5, 600)?;
         let who = "an override by somebody who is not in breakGlass.groups";
         self.judged(who, answer, Some("state-owner"))?;
         let alice = self.api().as_user(crate::control_plane::ALICE);
-        let answer = create(&alice, "alice")?;
+        let answer = create(&alice, "alice", 5, 600)?;
         self.judged("an override by a member of it, up to 5", answer, None)?;
         self.scale("under the override, by `scale`", 5, None)?;
         self.scale("above its ceiling", 6, Some("cap-frozen"))?;
@@ -211,19 +216,131 @@ impl<'a> Story<'a> {
         let answer = alice.call("DELETE", &name, "application/json", None)?;
         self.judged("the override is deleted", answer, None)?;
         self.scale("back to what there was", 3, None)?;
-        self.scale("without the override", 5, Some("cap-frozen"))
+        self.scale("without the override", 5, Some("cap-frozen"))?;
+
+        let pause = |value: Value| json!({ "metadata": { "annotations": { "autoscaling.keda.sh/paused-scale-out": value } } });
+        let answer = self.api().patch(SCALED_OBJECT, &pause("true".into()))?;
+        self.judged("somebody pauses scale-out in KEDA", answer, None)?;
+        let hold = |o: &Value| o["spec"]["behavior"]["scaleUp"]["selectPolicy"] == "Disabled";
+        self.api().wait_for(30, "the HPA's hold", HPA, hold)?;
+        let answer = create(&alice, "alice", 6, 600)?;
+        self.judged("an override up to the maximum", answer, None)?;
+        let answer = self.api().patch(SCALED_OBJECT, &pause(Value::Null))?;
+        self.judged("under it: the pause is lifted", answer, None)?;
+        self.api().wait_for(30, "the HPA's release", HPA, |o| !hold(o))?;
+        self.saw("under it: KEDA frees its own HPA", "scaleUp is not Disabled any more");
+        self.wait_for_replicas("under it: the HPA rises to its maximum", 6)?;
+        let answer = alice.call("DELETE", &name, "application/json", None)?;
+        self.judged("it is deleted", answer, None)?;
+        self.scale("back to what there was, once more", 3, None)?;
+
+        let answer = create(&alice, "alice", 4, 8)?;
+        self.judged("an override of eight seconds, up to 4", answer, None)?;
+        self.wait_for_replicas("under it: the HPA follows", 4)?;
+        self.scale("back again: lowering always passes", 3, None)?;
+        thread::sleep(Duration::from_secs(9));
+        self.scale("back once more, after its end", 3, None)?;
+        self.scale("it has ended: a raise", 4, Some("cap-frozen"))?;
+        self.stays_at("it has ended: the HPA", 3)?;
+        let answer = alice.call("DELETE", &name, "application/json", None)?;
+        self.judged("what is left of it is deleted", answer, None)
+    }
+
+    /// What people type, and what they read.
+    fn by_kubectl(&mut self) -> Result<()> {
+        let config = self.plane.folder.join("admin.kubeconfig");
+        let raise = r#"{"spec":{"maxReplicaCount":8}}"#;
+        let patch = ["patch", "scaledobject", "openclaw-worker", "--type=merge", "-p", raise];
+        let (done, text) = kubectl::run(&config, &patch)?;
+        ensure!(!done && text.contains("cap-frozen: "), "{text}");
+        self.saw("kubectl patch scaledobject", gist(&text));
+        let (done, text) =
+            kubectl::run(&config, &["scale", "deployment/openclaw-worker", "--replicas=9"])?;
+        ensure!(!done && text.contains("cap-frozen: "), "{text}");
+        self.saw("kubectl scale", gist(&text));
+        let (done, text) =
+            kubectl::run(&config, &["annotate", "scaledobject", "openclaw-worker", "team=builds"])?;
+        ensure!(done, "{text}");
+        self.saw("kubectl annotate", text);
+        Ok(())
+    }
+
+    /// The guard as a mutating policy: a raise is lowered to what is allowed.
+    fn clamped(&mut self) -> Result<()> {
+        self.api().apply(&self.rig.clamp)?;
+        let raise = json!({ "spec": { "maxReplicaCount": 8 } });
+        let begun = Instant::now();
+        let (status, answer) = loop {
+            // The API server learns of a webhook within a second or two.
+            let answer = self.api().patch(SCALED_OBJECT, &raise)?;
+            if answer.0 == 200 || begun.elapsed() > Duration::from_secs(10) {
+                break answer;
+            }
+            thread::sleep(Duration::from_millis(200));
+        };
+        let max = &answer["spec"]["maxReplicaCount"];
+        ensure!(status == 200 && *max == 6, "clamped: {status} {answer}");
+        self.saw(
+            "`mode: clamp`, mutating: a raise to 8",
+            format!("200, and maxReplicaCount is {max}"),
+        );
+        let path =
+            "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/canary-gate-clamp";
+        let answer = self.api().call("DELETE", path, "application/json", None)?;
+        self.judged("that configuration is deleted", answer, None)
+    }
+
+    /// The lane's other rules, each by an edit that is none of replicas.
+    fn other_rules(&mut self) -> Result<()> {
+        let patch = json!({ "data": { "verdict": "{}" } });
+        let answer = self.api().patch(STATE, &patch)?;
+        self.judged("the verdict edited by somebody else", answer, Some("state-owner"))?;
+        let job = json!({
+            "apiVersion": "batch/v1", "kind": "Job", "metadata": { "name": "promote", "namespace": "builds" },
+            "spec": { "template": { "spec": { "restartPolicy": "Never", "containers": [{ "name": "c", "image": "rsync", "command": ["rsync", "-a", "--delete", "a/", "b/"] }] } } },
+        });
+        let jobs = "/apis/batch/v1/namespaces/builds/jobs";
+        let answer = self.api().call("POST", jobs, "application/json", Some(&job))?;
+        self.judged("a promotion by rsync --delete", answer, Some("promotion-freeze"))
+    }
+
+    /// Admission of raises at a steady rate, by dry run.
+    fn latency(&mut self, what: &str, status: u16) -> Result<()> {
+        let path = format!("{SCALED_OBJECT}?dryRun=All");
+        let patch = json!({ "spec": { "maxReplicaCount": 7, "minReplicaCount": 2 } });
+        let measured = latency::measure(self.api(), what, &path, &patch, status)?;
+        println!(
+            "ok  {what}: {} edits, admission p50 {:.1} ms, p99 {:.1} ms; at the client {:.1} and {:.1} ms",
+            measured.edits, measured.p50_ms, measured.p99_ms, measured.client_p50_ms, measured.client_p99_ms
+        );
+        self.latencies.push(measured);
+        self.put_facts();
+        Ok(())
     }
 
     /// # Errors
     /// The step that was not seen, and what was seen instead.
     pub fn tell(&mut self) -> Result<()> {
+        self.rig.set_list("busy", 48)?;
+        self.rig.set_list("empty", 0)?;
+        let api = self.plane.api.clone();
+        let mut field = Field::prepare(&api, "controls", self.rig.redis_port, || ())?;
+        let unguarded = field.unguarded()?;
+        field.clear()?;
+        self.saw("every way up, where nobody guards", "each does what is said of it");
+
         self.rig.envoy.wait_for(20, "a document", |_| true);
         self.put_facts();
         self.command("a new gateway begins with `end`", &json!({ "action": "end" }))?;
-        self.rig.envoy.wait_for(30, "an idle lane", |d| {
-            self.put_facts();
-            d["status"] == "healthy"
-        });
+        let answer =
+            self.rig.second.borrow().put("/keda/canary", "ops", &json!({ "action": "end" }));
+        ensure!(answer.status == 204, "gw-b1: {answer:?}");
+        for envoy in [&self.rig.envoy, &*self.rig.second.borrow()] {
+            envoy.wait_for(30, "an idle lane", |d| {
+                self.put_facts();
+                d["status"] == "healthy" && d["scaling"]["frozen"] == 0
+            });
+        }
         self.rig.apply_scaled_object(self.plane)?;
         self.saw(
             "the shipped ScaledObject is admitted",
@@ -233,6 +350,11 @@ impl<'a> Story<'a> {
         self.wait_for_replicas("a Redis list of 24 jobs: KEDA feeds the HPA, the HPA scales", 3)?;
         let max = self.api().get(HPA)?["spec"]["maxReplicas"].clone();
         ensure!(max == 6, "KEDA's HPA has maxReplicas {max}");
+        let mut field = Field::prepare(&api, "builds", self.rig.redis_port, || self.put_facts())?;
+        self.saw(
+            "the lane's other targets, one for each way up",
+            "admitted while the lane is idle",
+        );
 
         self.command("a canary begins", &json!({ "action": "begin", "weight": 0.3 }))?;
         let d = self.until(60, "degraded", true, |d| d["degraded"] == true)?;
@@ -251,36 +373,55 @@ impl<'a> Story<'a> {
             "cap-frozen",
         )?;
         self.stays_at("the HPA, with 80 jobs", 3)?;
+        self.by_kubectl()?;
+        self.clamped()?;
+        self.other_rules()?;
         self.emergency()?;
-        self.tried = paths::try_all(self.api(), || self.put_facts())?;
+        self.tried = field.frozen(&unguarded, || self.put_facts())?;
+        self.event(
+            "jobs come to a target at 0: KEDA's operator writes `scale`",
+            "keda-operator",
+            "cap-frozen",
+        )?;
+        field.clear()?;
         self.saw(
-            "every way up, tried",
-            format!("{} edits, the Deployment has 3 replicas", self.tried.len()),
+            "every way up, while frozen",
+            format!("{} ways tried, and no replicas rose", self.tried.len()),
         );
+        self.latency("raises, refused while frozen", 403)?;
         self.set_max("lowering maxReplicaCount", 5, None)?;
         self.scale("lowering the Deployment by `scale`", 2, None)?;
         self.scale("raising it by `scale`", 4, Some("cap-frozen"))?;
 
         self.until(120, "a thaw", false, |d| d["scaling"]["frozen"] == 0)?;
         self.saw("the canary heals", "frozen 0");
-        let unpause = json!({ "metadata": { "annotations": { "autoscaling.keda.sh/paused-scale-out": null } } });
-        let answer = self.api().patch(SCALED_OBJECT, &unpause)?;
-        self.judged("the pause that was tried is lifted", answer, None)?;
         self.wait_for_replicas("the HPA rises again, up to its maximum", 5)?;
         self.set_max("above the canary's cap", 8, Some("canary-cap"))?;
         self.set_max("up to the canary's cap", 7, None)?;
         self.wait_for_replicas("the HPA follows", 7)?;
         self.scale("above the canary's cap by `scale`", 8, Some("canary-cap"))?;
         self.stays_at("the HPA, with 80 jobs and its maximum at the cap", 7)?;
+        self.command("the canary is aborted", &json!({ "action": "abort" }))?;
+        self.api().wait_for(30, "the stable maximum", SCALED_OBJECT, |o| {
+            self.put_facts();
+            o["spec"]["maxReplicaCount"] == 6
+        })?;
+        self.saw("the filter lowers maxReplicaCount to the stable value", "7 -> 6");
+        self.wait_for_replicas("and KEDA and the HPA follow", 6)?;
+        self.set_max("after the abort: a raise", 7, Some("cap-frozen"))?;
         self.command("the rollout ends", &json!({ "action": "end" }))?;
+        self.latency("raises that pass, while idle", 200)?;
         self.set_max("the raise passes", 9, None)?;
         self.wait_for_replicas("and the HPA follows", 9)?;
+        self.disagreement()?;
+        self.clocks()?;
+        self.faults()?;
         self.outage()
     }
 
     /// The webhook dies: what `Fail` with `matchConditions` lets through.
     fn outage(&mut self) -> Result<()> {
-        self.rig.webhook.lock().unwrap_or_else(PoisonError::into_inner).kill();
+        self.rig.webhook.kill();
         let (status, answer) =
             self.api().patch(SCALED_OBJECT, &json!({ "spec": { "maxReplicaCount": 12 } }))?;
         ensure!(

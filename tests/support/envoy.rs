@@ -30,6 +30,8 @@ pub struct Setup {
     pub change: fn(&mut Value),
     /// Another way for the probe to tell slices.
     pub slice: Option<Value>,
+    /// Seconds that the clock of its machine is wrong.
+    pub clock_off_s: i64,
     /// Modules of the two roles.
     pub endpoint_wasm: PathBuf,
     pub probe_wasm: PathBuf,
@@ -49,6 +51,7 @@ impl Default for Setup {
             grpc: false,
             change: |_| {},
             slice: None,
+            clock_off_s: 0,
             endpoint_wasm: root("dist/proxy-filter.wasm"),
             probe_wasm: root("dist/proxy-filter.wasm"),
         }
@@ -113,7 +116,13 @@ impl Envoy {
         let file = dir.join(format!("{}-{vip}.json", setup.configuration));
         fs::write(&file, config.to_string()).expect("the patched configuration");
         let log = dir.join(format!("{}-{vip}.log", setup.configuration));
-        let child = spawn(&file, setup.workers, &restarts(vip, 0), &log);
+        let mut command = command(&file, setup.workers, &restarts(vip, 0), &log);
+        if setup.clock_off_s != 0 {
+            let clock = root("target/debug/libskewed_clock.so");
+            assert!(clock.exists(), "no {}: cargo build -p skewed-clock", clock.display());
+            command.env("LD_PRELOAD", clock).env("SKEWED_CLOCK_S", setup.clock_off_s.to_string());
+        }
+        let child = command.spawn().expect("Envoy starts");
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(20)))
@@ -314,6 +323,10 @@ fn restarts(vip: u16, epoch: u32) -> [String; 8] {
 /// # Panics
 /// Where there is no Envoy.
 pub fn spawn(file: &Path, workers: u32, options: &[impl AsRef<OsStr>], log: &Path) -> Child {
+    command(file, workers, options, log).spawn().expect("Envoy starts")
+}
+
+fn command(file: &Path, workers: u32, options: &[impl AsRef<OsStr>], log: &Path) -> Command {
     let binary = root(".tools/envoy");
     assert!(binary.exists(), "no Envoy: run `scripts/setup.sh envoy`");
     let mut command = Command::new(&binary);
@@ -328,7 +341,7 @@ pub fn spawn(file: &Path, workers: u32, options: &[impl AsRef<OsStr>], log: &Pat
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     crate::servers::end_with_parent(&mut command);
-    command.spawn().expect("Envoy starts")
+    command
 }
 
 pub fn answer(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
