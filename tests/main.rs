@@ -12,6 +12,7 @@ mod hostile_host;
 mod hot_restart;
 mod layout;
 mod load;
+mod manifests;
 mod module_shape;
 mod paused_scale_out;
 mod policy_rules;

@@ -4,6 +4,7 @@
 use harness::clock::Clock;
 use harness::cluster::Cluster;
 use harness::policy_host::PolicyHost;
+use harness::settings::{self, Of};
 use serde_json::{json, Value};
 use std::sync::{Arc, Mutex};
 use tests::root;
@@ -20,16 +21,16 @@ fn yaml(path: &std::path::Path) -> Value {
 
 #[test]
 fn settings_of_every_release_are_taken() {
-    let host = policy();
-    let mut files = 0;
+    let mut of = vec![];
     for entry in std::fs::read_dir(root("tests/settings")).unwrap() {
         let path = entry.unwrap().path();
-        let settings = yaml(&path).to_string();
-        let valid = host.validate_settings(settings.as_bytes()).unwrap();
-        assert_eq!(valid, Ok(()), "{}", path.display());
-        files += 1;
+        for found in settings::find(&yaml(&path)) {
+            assert_eq!(settings::check(modules(), &found).unwrap(), Ok(()), "{}", path.display());
+            of.push(found.of);
+        }
     }
-    assert!(files >= 2);
+    let number = |wanted| of.iter().filter(|o| **o == wanted).count();
+    assert!(number(Of::Policy) >= 2 && number(Of::Filter) >= 3, "{of:?}");
 }
 
 /// What is shipped to start from is valid, asks for every kind that the

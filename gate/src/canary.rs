@@ -175,6 +175,8 @@ pub struct Circumstances {
     pub frozen: bool,
     pub degraded: bool,
     pub queue_grows: bool,
+    /// KEDA's pause of this gateway may still be on a ScaledObject.
+    pub pause_is_left: bool,
     pub queue_depth: Option<u64>,
 }
 
@@ -223,6 +225,13 @@ impl Canary {
                 if self.active || around.frozen {
                     return Err(Conflict(
                         "sleep: a canary is active or scale-up is frozen; `end` it first".into(),
+                    ));
+                }
+                if around.pause_is_left {
+                    return Err(Conflict(
+                        "sleep: KEDA's pause of scale-out is still to be taken away here; try \
+                         again in a minute"
+                            .into(),
                     ));
                 }
                 self.asleep = true;
@@ -371,12 +380,27 @@ mod tests {
         c
     }
 
-    const FROZEN: Circumstances =
-        Circumstances { frozen: true, degraded: true, queue_grows: false, queue_depth: None };
-    const GROWING: Circumstances =
-        Circumstances { frozen: false, degraded: false, queue_grows: true, queue_depth: Some(40) };
-    const CALM: Circumstances =
-        Circumstances { frozen: false, degraded: false, queue_grows: false, queue_depth: Some(3) };
+    const FROZEN: Circumstances = Circumstances {
+        frozen: true,
+        degraded: true,
+        queue_grows: false,
+        pause_is_left: false,
+        queue_depth: None,
+    };
+    const GROWING: Circumstances = Circumstances {
+        frozen: false,
+        degraded: false,
+        queue_grows: true,
+        pause_is_left: false,
+        queue_depth: Some(40),
+    };
+    const CALM: Circumstances = Circumstances {
+        frozen: false,
+        degraded: false,
+        queue_grows: false,
+        pause_is_left: false,
+        queue_depth: Some(3),
+    };
 
     fn weight(w: f64) -> Command {
         Command { weight: Some(w), ..Command::new(Action::Weight) }

@@ -200,6 +200,7 @@ impl Judge {
         }
         judge.epoch = now.secs().max(judge.epoch.saturating_add(1));
         judge.last_poll = None;
+        judge.standing.pauses = None;
         judge.hold.recover();
         if !judge.hold.frozen() {
             // As old as the last process: it is read anew before it holds anything.
@@ -245,6 +246,7 @@ impl Judge {
                 .iter()
                 .any(|(s, r)| *s == Signal::QueueDepth && r.outcome == Outcome::Fail),
             queue_depth: self.queue_depth(config, now),
+            pause_is_left: self.pauses.is_left(),
         };
         let was_active = self.canary.active;
         self.canary.apply(command, around, now)?;

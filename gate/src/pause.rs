@@ -11,11 +11,16 @@
 use crate::ceiling::{is_set, PAUSED_SCALE_OUT};
 use crate::due::Due;
 use crate::target::Target;
+use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a gateway's mark ends in; before it stands the gateway's id.
 const MARK: &str = ".canary-gate.dev/paused-scale-out";
+
+/// Seconds between looks for what may be left while nothing is paused: longer than
+/// a process that was replaced goes on.
+const AGAIN_S: i64 = 900;
 
 /// Annotations of an object.
 pub type Annotations = BTreeMap<String, String>;
@@ -31,25 +36,39 @@ pub struct Pauses {
     /// Kept so that one that is no target any more is released too.
     #[serde(default)]
     ours: BTreeSet<String>,
+    /// When all were made due last.
+    #[serde(default)]
+    looked_at: Option<Timestamp>,
 }
 
 impl Pauses {
-    /// An edge: every target is looked at once more, and what is ours, target or not.
-    pub fn look_again(&mut self, targets: &[Target]) {
+    /// Every target is looked at once more, and what is ours, target or not.
+    pub fn look_again(&mut self, targets: &[Target], now: Timestamp) {
+        self.looked_at = Some(now);
         self.due.look_again(targets);
         for name in &self.ours {
             self.due.add(name);
         }
     }
 
-    /// The object was looked at, and is as it must be.
-    pub fn done(&mut self, scaled_object: &str, is_marked: bool) {
+    /// Whether the last look is so old that what landed after it is there by now.
+    pub fn is_long_ago(&self, now: Timestamp) -> bool {
+        self.looked_at.is_some_and(|at| now.since(at).abs() >= AGAIN_S)
+    }
+
+    /// The object was looked at, and is as it must be. Whether its mark is new, or newly gone.
+    pub fn done(&mut self, scaled_object: &str, is_marked: bool) -> bool {
         self.due.done(scaled_object);
         if is_marked {
-            self.ours.insert(scaled_object.to_owned());
+            self.ours.insert(scaled_object.to_owned())
         } else {
-            self.ours.remove(scaled_object);
+            self.ours.remove(scaled_object)
         }
+    }
+
+    /// Something of ours may still be on an object.
+    pub fn is_left(&self) -> bool {
+        self.due.next().is_some() || !self.ours.is_empty()
     }
 }
 
@@ -159,13 +178,16 @@ mod tests {
 
     #[test]
     fn what_is_ours_is_looked_at_when_it_is_no_target_any_more() {
+        let now = Timestamp::from_secs(1_795_510_800);
         let mut pauses = Pauses::default();
-        pauses.done("gone", true);
-        pauses.done("free", false);
-        pauses.look_again(&[]);
+        let news =
+            [("gone", true), ("gone", true), ("free", false)].map(|(n, m)| pauses.done(n, m));
+        assert_eq!(news, [true, false, false]);
+        pauses.look_again(&[], now);
         assert_eq!(pauses.due.next(), Some("gone"));
-        pauses.done("gone", false);
-        pauses.look_again(&[]);
+        assert!(pauses.done("gone", false) && !pauses.is_left());
+        pauses.look_again(&[], now);
         assert_eq!(pauses.due.next(), None);
+        assert!(!pauses.is_long_ago(now.plus_secs(899)) && pauses.is_long_ago(now.plus_secs(900)));
     }
 }

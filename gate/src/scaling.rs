@@ -84,6 +84,12 @@ pub fn hold_replicas(before: Option<u32>, read: u32, frozen: bool) -> u32 {
     before.filter(|_| frozen).map_or(read, |before| before.min(read))
 }
 
+/// Frozen by a yellow 2TB disk and nothing else: stable keeps its own cap.
+pub fn by_yellow_2tb_alone(hold: &Hold, disk: (DiskLevel, DiskTier)) -> bool {
+    hold.causes.iter().eq([&Cause::Signal(Signal::Disk)])
+        && disk == (DiskLevel::Yellow, DiskTier::Tb2)
+}
+
 /// What KEDA is told to hold: never under the stable value where the stable
 /// lane keeps its own cap, which is while aborted and nothing freezes, and
 /// while frozen by a 2TB yellow disk alone.
@@ -94,9 +100,7 @@ pub fn held_at_least(
     size: LaneSize,
     disk: (DiskLevel, DiskTier),
 ) -> Option<u32> {
-    let disk_alone = hold.causes.iter().eq([&Cause::Signal(Signal::Disk)])
-        && disk == (DiskLevel::Yellow, DiskTier::Tb2);
-    let keeps = (canary.aborted && hold.causes.is_empty()) || disk_alone;
+    let keeps = (canary.aborted && hold.causes.is_empty()) || by_yellow_2tb_alone(hold, disk);
     let floor = if keeps { size.stable(canary) } else { 0 };
     held.map(|n| n.max(floor))
 }

@@ -12,5 +12,6 @@ pub mod cluster;
 pub mod proxy_host;
 pub mod policy_host;
 pub mod scenario;
+pub mod settings;
 #[cfg(feature = "serve")]
 pub mod serve;

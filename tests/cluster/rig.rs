@@ -10,8 +10,9 @@ use base64::Engine;
 use serde_json::{json, Value};
 use std::cell::{Cell, RefCell};
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use tests::envoy::{token, Envoy, Setup};
 use tests::root;
 use tests::servers::{free_port, Notifier, Upstream};
@@ -28,9 +29,9 @@ pub struct Rig {
     pub clamp: Value,
     _redis: Program,
     pub redis_port: u16,
-    api_port: u16,
-    notifier: Notifier,
-    upstreams: [Upstream; 2],
+    of_second: RefCell<Setup>,
+    _notifier: Notifier,
+    _upstreams: [Upstream; 2],
 }
 
 /// The two deployments of the policy.
@@ -156,26 +157,19 @@ pub fn start_webhook(plane: &ControlPlane) -> Result<(Program, Value)> {
     Ok((webhook, clamp))
 }
 
-/// A gateway's token as a secret of Envoy, which sees the file that is moved in.
+/// A gateway's token where Envoy takes it from, by the shipped script.
 fn write_token(gateway: &str, token: &str) -> Result<()> {
-    let secret = json!({ "resources": [{
-        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
-        "name": "kube-apiserver", "generic_secret": { "secret": { "inline_string": format!("Bearer {token}") } },
-    }] });
     let file = token_file(gateway);
     fs::create_dir_all(file.parent().context("a folder")?)?;
-    let new = file.with_extension("new");
-    fs::write(&new, secret.to_string())?;
-    fs::rename(new, file)?;
+    let mut script = Command::new("sh");
+    script.arg(root("deploy/gateway/kube-token.sh")).arg(&file).stdin(Stdio::piped());
+    let mut running = script.spawn()?;
+    running.stdin.take().context("stdin")?.write_all(token.as_bytes())?;
+    ensure!(running.wait()?.success(), "kube-token.sh failed");
     Ok(())
 }
 
-fn as_first(config: &mut Value) {
-    as_gateway(config, "gw-a1");
-}
-
 fn as_second(config: &mut Value) {
-    as_gateway(config, "gw-b1");
     tests::envoy::plugins(config, &mut |plugin| {
         let text = plugin["configuration"]["value"].as_str().unwrap_or_default();
         let mut inner: Value = serde_json::from_str(text).unwrap_or_default();
@@ -186,32 +180,6 @@ fn as_second(config: &mut Value) {
         }
         plugin["configuration"]["value"] = inner.to_string().into();
     });
-}
-
-/// TLS to the API server, and the gateway's token on each call.
-fn as_gateway(config: &mut Value, gateway: &str) {
-    let token_file = token_file(gateway).display().to_string();
-    let clusters = config["static_resources"]["clusters"].as_array_mut().into_iter().flatten();
-    for cluster in clusters.filter(|c| c["name"] == "kube-apiserver") {
-        cluster["transport_socket"] = json!({ "name": "tls", "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
-        } });
-        cluster["typed_extension_protocol_options"] = json!({ "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-            "explicit_http_config": { "http_protocol_options": {} },
-            "http_filters": [
-                { "name": "credential", "typed_config": {
-                    "@type": "type.googleapis.com/envoy.extensions.filters.http.credential_injector.v3.CredentialInjector",
-                    "overwrite": true,
-                    "credential": { "name": "generic", "typed_config": {
-                        "@type": "type.googleapis.com/envoy.extensions.http.injected_credentials.generic.v3.Generic",
-                        "credential": { "name": "kube-apiserver", "sds_config": { "path_config_source": { "path": token_file } } },
-                    } },
-                } },
-                { "name": "codec", "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec" } },
-            ],
-        } });
-    }
 }
 
 /// A gateway's account, with the shipped Role of its own, and a token for it.
@@ -250,16 +218,18 @@ impl Rig {
         }))?;
         let upstreams = [Upstream::start(), Upstream::start()];
         let notifier = Notifier::start();
-        let setup = |change| Setup {
+        let certificate = plane.folder.join("certs/apiserver.crt");
+        let setup = |gateway| Setup {
             canary_port: upstreams[0].port,
             stable_port: upstreams[1].port,
             api_port,
             notifier_port: notifier.port,
-            change,
+            api_tls: Some([certificate.clone(), token_file(gateway)]),
             ..Setup::default()
         };
-        let envoy = Envoy::start(&setup(as_first));
-        let second = RefCell::new(Envoy::start(&setup(as_second)));
+        let envoy = Envoy::start(&setup("gw-a1"));
+        let of_second = Setup { change: as_second, ..setup("gw-b1") };
+        let second = RefCell::new(Envoy::start(&of_second));
         let second_is_sick = Cell::new(false);
         Ok(Self {
             envoy,
@@ -269,24 +239,16 @@ impl Rig {
             clamp,
             _redis: redis,
             redis_port,
-            api_port,
-            notifier,
-            upstreams,
+            of_second: RefCell::new(of_second),
+            _notifier: notifier,
+            _upstreams: upstreams,
         })
     }
 
     /// The second gateway ends, and starts with its clock off by so much.
     pub fn restart_second(&self, clock_off_s: i64) {
-        let setup = Setup {
-            canary_port: self.upstreams[0].port,
-            stable_port: self.upstreams[1].port,
-            api_port: self.api_port,
-            notifier_port: self.notifier.port,
-            change: as_second,
-            clock_off_s,
-            ..Setup::default()
-        };
-        self.second.replace(Envoy::start(&setup));
+        self.of_second.borrow_mut().clock_off_s = clock_off_s;
+        self.second.replace(Envoy::start(&self.of_second.borrow()));
     }
 
     /// Both nodes say how they are; one whose clock is off may not be heard.
@@ -328,6 +290,7 @@ impl Rig {
             "metadata": { "name": "canary-gate-measure", "namespace": "builds" },
             "stringData": { "token": token("keda") },
         }))?;
+        plane.api.apply_yaml(&read("deploy/keda/trigger-authentication.yaml")?, |_| {})?;
         plane.api.apply_yaml(&read("deploy/keda/scaledobject.yaml")?, |object| {
             if object["kind"] == "ScaledObject" {
                 object["spec"]["pollingInterval"] = json!(1);

@@ -30,6 +30,11 @@ pub struct Setup {
     pub change: fn(&mut Value),
     /// Another way for the probe to tell slices.
     pub slice: Option<Value>,
+    /// Certificate and key of the management listener; without, it speaks plain HTTP.
+    pub management_tls: Option<[PathBuf; 2]>,
+    /// Root of the API server's certificate and the file of the gateway's token;
+    /// without, it is asked in plain HTTP.
+    pub api_tls: Option<[PathBuf; 2]>,
     /// Seconds that the clock of its machine is wrong.
     pub clock_off_s: i64,
     /// Modules of the two roles.
@@ -51,6 +56,8 @@ impl Default for Setup {
             grpc: false,
             change: |_| {},
             slice: None,
+            management_tls: None,
+            api_tls: None,
             clock_off_s: 0,
             endpoint_wasm: root("dist/proxy-filter.wasm"),
             probe_wasm: root("dist/proxy-filter.wasm"),
@@ -366,6 +373,16 @@ fn patch(config: &mut Value, setup: &Setup, vip: u16, management: u16, admin: u1
     for listener in config["static_resources"]["listeners"].as_array_mut().expect("listeners") {
         let port = if listener["name"] == "vip" { vip } else { management };
         set_port(&mut listener["address"], port);
+        let chain = &mut listener["filter_chains"][0];
+        match &setup.management_tls {
+            Some([certificate, key]) if chain.get("transport_socket").is_some() => {
+                let tls = &mut chain["transport_socket"]["typed_config"]["common_tls_context"]
+                    ["tls_certificates"][0];
+                tls["certificate_chain"]["filename"] = certificate.display().to_string().into();
+                tls["private_key"]["filename"] = key.display().to_string().into();
+            }
+            _ => without(chain, "transport_socket"),
+        }
     }
     for cluster in config["static_resources"]["clusters"].as_array_mut().expect("clusters") {
         let port = match cluster["name"].as_str() {
@@ -377,6 +394,24 @@ fn patch(config: &mut Value, setup: &Setup, vip: u16, management: u16, admin: u1
         let endpoint =
             &mut cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"];
         set_port(&mut endpoint["address"], port);
+        match &setup.api_tls {
+            Some([root, token]) if cluster["name"] == "kube-apiserver" => {
+                let tls = &mut cluster["transport_socket"]["typed_config"]["common_tls_context"];
+                tls["validation_context"]["trusted_ca"]["filename"] =
+                    root.display().to_string().into();
+                let options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+                let injector =
+                    &mut cluster["typed_extension_protocol_options"][options]["http_filters"][0];
+                let secret =
+                    &mut injector["typed_config"]["credential"]["typed_config"]["credential"];
+                secret["sds_config"]["path_config_source"]["path"] =
+                    token.display().to_string().into();
+            }
+            _ => {
+                without(cluster, "transport_socket");
+                without(cluster, "typed_extension_protocol_options");
+            }
+        }
     }
     if let Some((_, port)) = &setup.queue {
         let mut cluster = config["static_resources"]["clusters"][0].clone();
@@ -414,6 +449,12 @@ fn patch(config: &mut Value, setup: &Setup, vip: u16, management: u16, admin: u1
         let wasm = fs::canonicalize(wasm).expect("the module; run `make wasm` first");
         plugin["vm_config"]["code"]["local"]["filename"] = wasm.display().to_string().into();
     });
+}
+
+fn without(value: &mut Value, key: &str) {
+    if let Some(map) = value.as_object_mut() {
+        map.remove(key);
+    }
 }
 
 fn set_port(address: &mut Value, port: u16) {

@@ -34,9 +34,12 @@ impl Judge {
         self.seen_hashes = seen;
     }
 
-    /// Whether the targets' ScaledObjects carry KEDA's pause now.
+    /// Whether the targets' ScaledObjects carry KEDA's pause now: while frozen,
+    /// but where the stable lane keeps its own cap.
     pub fn pauses_scale_out(&self, config: &Config) -> bool {
-        config.pauses_scale_out && self.hold.frozen()
+        config.pauses_scale_out
+            && self.hold.frozen()
+            && !scaling::by_yellow_2tb_alone(&self.hold, self.disk(config))
     }
 
     /// What a target's ScaledObject may declare now; `None` where nothing limits it.

@@ -17,8 +17,9 @@ pub(super) struct Standing {
     active: bool,
     aborted: bool,
     drains: bool,
+    /// Not known after a restart: what was written before is looked at anew.
     #[serde(default)]
-    pauses: bool,
+    pub(super) pauses: Option<bool>,
 }
 
 impl Judge {
@@ -51,7 +52,7 @@ impl Judge {
             active: self.canary.active,
             aborted: self.canary.aborted,
             drains: self.disk(config).0 == DiskLevel::Red,
-            pauses: self.pauses_scale_out(config),
+            pauses: Some(self.pauses_scale_out(config)),
         };
         self.standing = after;
         // While nothing limits the lane there is nothing to remember.
@@ -62,6 +63,13 @@ impl Judge {
                 );
                 self.outbox.note(Event::new(Kind::CapToRestore, now, scaled_object, text));
             }
+        }
+        // Where nothing asks for a pause, what may be left of one is looked for
+        // now and then: a write of another process may land after its edge.
+        let is_edge = before.pauses != after.pauses;
+        if is_edge || (after.pauses == Some(false) && self.pauses.is_long_ago(now)) {
+            let asked = if config.pauses_scale_out { config.targets.as_slice() } else { &[] };
+            self.pauses.look_again(asked, now);
         }
         if before == after {
             return;
@@ -102,13 +110,14 @@ impl Judge {
         if lowers && config.lowers_caps {
             self.caps.due.look_again(&config.targets);
         }
-        if before.pauses != after.pauses {
-            self.pauses.look_again(&config.targets);
-        }
     }
 
-    /// A ScaledObject carries KEDA's pause for this gateway now, or no more.
-    pub fn scale_out_paused(&mut self, scaled_object: &str, paused: bool, now: Timestamp) {
+    /// A ScaledObject was looked at and is as it must be: it carries KEDA's pause
+    /// for this gateway, or not. Told where that is new.
+    pub fn pause_is_right(&mut self, scaled_object: &str, paused: bool, now: Timestamp) {
+        if !self.pauses.done(scaled_object, paused) {
+            return;
+        }
         let (kind, text) = if paused {
             (Kind::ScaleOutPaused, "KEDA is told to pause scale-out while this gateway is frozen")
         } else {

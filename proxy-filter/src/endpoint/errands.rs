@@ -13,7 +13,7 @@ use crate::retry::{Pace, TOLD_AFTER};
 use crate::shared::{self, State};
 use gate::ceiling::PAUSED_SCALE_OUT;
 use gate::judge::Judge;
-use gate::pause::{self, Change};
+use gate::pause;
 use gate::time::Timestamp;
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ enum Sent {
     CapRead { scaled_object: String },
     CapWrite { scaled_object: String, from: Option<i64>, to: u32 },
     PauseRead { scaled_object: String },
-    PauseWrite { scaled_object: String, change: Change },
+    PauseWrite { scaled_object: String },
 }
 
 /// The errands, by name in logs.
@@ -202,20 +202,20 @@ impl Errands {
                     });
                 }
                 // Somebody wrote since: read again at the next tick.
-                Some(409) => {}
+                Some(409) => shared::update_state(|s| s.publish_failures += 1),
                 _ => self.failed(&sent, &outbound::describe(reply), asked_ms, config, now),
             },
             Sent::PauseRead { scaled_object } => {
                 self.pause_read(scaled_object, reply, config, now);
             }
-            Sent::PauseWrite { scaled_object, change } => match reply.status {
-                // It stays due: the freeze may have ended meanwhile.
+            Sent::PauseWrite { scaled_object } => match reply.status {
+                // Due again, whoever called it done: the freeze may have ended
+                // meanwhile, or another VM holds the lease.
                 Some(200) => {
                     self.pause.succeeded();
-                    let paused = change.values().any(Option::is_some);
-                    shared::update_state(|s| s.judge.scale_out_paused(scaled_object, paused, now));
+                    shared::update_state(|s| s.judge.pauses.due.add(scaled_object));
                 }
-                Some(409) => {}
+                Some(409) => shared::update_state(|s| s.publish_failures += 1),
                 _ => self.failed(&sent, &outbound::describe(reply), asked_ms, config, now),
             },
         }
@@ -261,13 +261,15 @@ impl Errands {
         };
         let gateway = &config.gateway.id;
         let judge_config = config.judge_config();
-        let pauses = shared::state().is_some_and(|s| s.judge.pauses_scale_out(&judge_config));
+        // Without a state nothing is known: it stays due.
+        let Some(state) = shared::state() else { return };
+        let pauses = state.judge.pauses_scale_out(&judge_config);
         let change = read.as_ref().map(|r| pause::change(&r.annotations, gateway, pauses));
         match (read, change) {
             (Some(read), Some(change)) if !change.is_empty() => {
                 let call =
                     scaled_object::annotate(&config.lane, name, &read.resource_version, &change);
-                let sent = Sent::PauseWrite { scaled_object: name.to_owned(), change };
+                let sent = Sent::PauseWrite { scaled_object: name.to_owned() };
                 self.ask(&call, sent, config, now);
             }
             (read, _) => {
@@ -277,7 +279,7 @@ impl Errands {
                 shared::update_state(|s| {
                     // Another VM may have seen an edge since.
                     if s.judge.pauses_scale_out(&judge_config) == pauses {
-                        s.judge.pauses.done(name, is_marked);
+                        s.judge.pause_is_right(name, is_marked, now);
                     }
                 });
             }
@@ -315,6 +317,8 @@ impl Errands {
                 let what =
                     format!("{PAUSED_SCALE_OUT} of ScaledObject {scaled_object} is as it was");
                 not_written(&what, why, &self.pause, now, |j| {
+                    // A write that failed for us may still land.
+                    j.pauses.due.add(scaled_object);
                     j.pauses.due.postpone(scaled_object);
                 });
                 what

@@ -213,3 +213,51 @@ fn hashes_in_answers(#[case] slice: Slice, #[case] hash: &str, #[case] drifts: b
     bench.minutes(4, (60, 0));
     assert!(!bench.document().degraded);
 }
+
+/// The pause is looked at on its own edges, once after a restart, and now and
+/// then while nothing asks for one.
+#[test]
+fn when_the_pause_is_looked_at() {
+    let mut bench = Bench::idle();
+    bench.config.pauses_scale_out = true;
+    let looked = |bench: &mut Bench, is_marked: bool| {
+        let due = bench.judge.pauses.due.next().map(str::to_owned);
+        if let Some(name) = &due {
+            let now = bench.now();
+            bench.judge.pause_is_right(name, is_marked, now);
+        }
+        due.is_some()
+    };
+    bench.facts.doctor_ok = false;
+    bench.minutes(1, (0, 0));
+    assert!(looked(&mut bench, true));
+    bench.minutes(20, (0, 0));
+    assert!(!looked(&mut bench, true), "once, while it holds");
+    let mut restarted = Judge::recover(&bench.judge.to_json().unwrap(), bench.now()).unwrap();
+    std::mem::swap(&mut bench.judge, &mut restarted);
+    bench.minutes(1, (0, 0));
+    assert!(looked(&mut bench, true), "what the last process wrote");
+    bench.facts.doctor_ok = true;
+    bench.minutes(3, (0, 0));
+    let refused = bench.command(Command::new(Action::Sleep)).unwrap_err();
+    assert!(refused.0.contains("pause of scale-out"), "{refused:?}");
+    assert!(looked(&mut bench, false));
+    bench.minutes(12, (0, 0));
+    assert!(!looked(&mut bench, false));
+    bench.minutes(3, (0, 0));
+    assert!(looked(&mut bench, false), "what landed later");
+    bench.command(Command::new(Action::Sleep)).unwrap();
+}
+
+#[test]
+fn a_yellow_2tb_disk_alone_pauses_nothing() {
+    let mut bench = Bench::idle();
+    bench.config.pauses_scale_out = true;
+    bench.config.disk_tier = DiskTier::Tb2;
+    bench.facts.disk_used_pct = 80.0;
+    bench.minutes(1, (0, 0));
+    assert!(bench.judge.hold.frozen() && !bench.judge.pauses_scale_out(&bench.config));
+    bench.facts.doctor_ok = false;
+    bench.minutes(1, (0, 0));
+    assert!(bench.judge.pauses_scale_out(&bench.config));
+}

@@ -2,6 +2,7 @@
 
 mod admit;
 mod canary;
+mod check_settings;
 mod client;
 mod probe;
 mod run;
@@ -18,6 +19,10 @@ usage:
   harness admit [--policy FILE] --settings FILE [--state FILE] [--now TIME] REQUEST
       Asks the policy about one AdmissionReview (YAML or JSON).
       Exit 0 accepted, 1 rejected, 2 error. --state is a v1 List of objects.
+  harness check-settings [--dist DIR] FILE...
+      Whether the modules take the settings in each file: a ClusterAdmissionPolicy, an Envoy
+      configuration, a WasmPlugin, an EnvoyExtensionPolicy, or settings alone.
+      Exit 0 when all are valid, 1 when one is not, 2 error.
   harness canary ACTION --gateway URL... [--token-file FILE] [--ca FILE] [--KEY VALUE...]
       Sends begin, weight, maintenance, abort, end, sleep or wake to every gateway of
       a lane, again until it has it, and says which have. Keys: weight, az,
@@ -39,6 +44,7 @@ fn main() -> ExitCode {
     let result = match args.split_first() {
         Some((command, rest)) if command == "run" => run::main(rest),
         Some((command, rest)) if command == "admit" => admit::main(rest),
+        Some((command, rest)) if command == "check-settings" => check_settings::main(rest),
         Some((command, rest)) if command == "canary" => canary::main(rest),
         Some((command, rest)) if command == "probe" => probe::main(rest),
         #[cfg(feature = "serve")]
