@@ -26,7 +26,7 @@ cluster: wasm ## the gate in a real Kubernetes with KEDA, on loopback; builds th
 	@scripts/build-programs.sh
 	@cargo build --locked -q -p harness -p tests --bin harness --bin cluster
 	@cargo build --locked -q -p skewed-clock
-	@target/debug/cluster
+	@cargo run --locked -q -p tests --bin cluster
 
 soak: wasm ## millions of requests and a thousand configuration pushes: memory must be flat
 	@scripts/setup.sh envoy

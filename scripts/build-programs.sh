@@ -18,7 +18,9 @@ keda-adapter keda github.com/kedacore/keda/v2/cmd/adapter
 
 # A folder a module, named by its go.mod and go.sum: another version is another folder.
 folder() {
-    echo "$cache/$1-$(cat "tests/cluster/programs/$1/go.mod" "tests/cluster/programs/$1/go.sum" | sha256sum | cut -c1-16)"
+    local sum
+    sum=$(cat "tests/cluster/programs/$1/go.mod" "tests/cluster/programs/$1/go.sum" | sha256sum) || exit 1
+    echo "$cache/$1-$(echo "$sum" | cut -c1-16)"
 }
 
 missing=

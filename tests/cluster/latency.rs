@@ -40,30 +40,27 @@ fn buckets(api: &Api) -> Result<Buckets> {
     Ok(found)
 }
 
-/// A quantile by linear interpolation in its bucket, as Prometheus has it, ms.
-fn quantile(buckets: &Buckets, q: f64) -> f64 {
+/// The bucket in which a quantile lies, milliseconds.
+fn quantile(buckets: &Buckets, q: f64) -> String {
     let total = buckets.values().last().copied().unwrap_or(0) as f64;
-    let (mut below, mut from) = (0.0, 0.0);
+    let mut from = 0;
     for (bound, count) in buckets {
-        let (count, to) = (*count as f64, *bound as f64 / 1e3);
-        if count >= q * total {
-            return if *bound == u64::MAX {
-                from
-            } else {
-                from + (to - from) * (q * total - below) / (count - below).max(1.0)
-            };
+        if *count as f64 >= q * total {
+            let to = if *bound == u64::MAX { "…".to_owned() } else { (bound / 1000).to_string() };
+            return format!("{from} to {to}");
         }
-        (below, from) = (count, to);
+        from = bound / 1000;
     }
-    from
+    format!("{from} to …")
 }
 
 pub struct Latency {
     pub what: String,
     pub edits: u64,
-    pub p50_ms: f64,
-    pub p99_ms: f64,
-    /// Of the whole PATCH, at the client.
+    /// Buckets.
+    pub p50: String,
+    pub p99: String,
+    /// Of the whole PATCH, at the client, from when it was due.
     pub client_p50_ms: f64,
     pub client_p99_ms: f64,
 }
@@ -74,6 +71,7 @@ pub struct Latency {
 /// One was answered otherwise than with `status`.
 pub fn measure(api: &Api, what: &str, path: &str, patch: &Value, status: u16) -> Result<Latency> {
     let before = buckets(api)?;
+    let begun = Instant::now();
     let pause = Duration::from_secs(1) * CLIENTS / PER_SECOND;
     let client = |api: Api, first: Duration| -> Result<Vec<f64>> {
         let mut took = vec![];
@@ -81,9 +79,8 @@ pub fn measure(api: &Api, what: &str, path: &str, patch: &Value, status: u16) ->
         let mut next = first;
         while next < LASTS {
             thread::sleep(next.saturating_sub(begun.elapsed()));
-            let sent = Instant::now();
             let (got, answer) = api.patch(path, patch)?;
-            took.push(sent.elapsed().as_secs_f64() * 1e3);
+            took.push((begun.elapsed() - next).as_secs_f64() * 1e3);
             ensure!(got == status, "{got} {answer}");
             next += pause;
         }
@@ -102,6 +99,7 @@ pub fn measure(api: &Api, what: &str, path: &str, patch: &Value, status: u16) ->
         }
         Ok(all)
     })?;
+    ensure!(begun.elapsed() < LASTS + Duration::from_secs(2), "the rate was not kept");
     let after = buckets(api)?;
     let spent: Buckets =
         after.iter().map(|(k, v)| (*k, v - before.get(k).copied().unwrap_or(0))).collect();
@@ -115,8 +113,8 @@ pub fn measure(api: &Api, what: &str, path: &str, patch: &Value, status: u16) ->
     Ok(Latency {
         what: what.to_owned(),
         edits,
-        p50_ms: quantile(&spent, 0.5),
-        p99_ms: quantile(&spent, 0.99),
+        p50: quantile(&spent, 0.5),
+        p99: quantile(&spent, 0.99),
         client_p50_ms: at(0.5),
         client_p99_ms: at(0.99),
     })

@@ -10,6 +10,7 @@ mod faults;
 mod kubectl;
 mod kubelet;
 mod latency;
+mod leaves;
 mod paths;
 mod processes;
 mod rig;
@@ -40,6 +41,8 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
+    // Elsewhere nothing ends its programs when it is killed.
+    anyhow::ensure!(cfg!(target_os = "linux"), "make cluster runs on Linux alone");
     let lock = File::create(root("target/cluster.lock"))?;
     lock.try_lock().context("another run of it is under way")?;
     thread::spawn(|| {

@@ -25,8 +25,8 @@ pub struct Tried {
     pub unguarded: String,
     /// What the API server said while frozen.
     pub answer: String,
-    /// Replicas before, and at most after it, while frozen.
-    pub frozen: (i64, i64),
+    /// Replicas before, at most and in the end, while frozen.
+    pub frozen: [i64; 3],
 }
 
 /// The rows in one namespace.
@@ -334,15 +334,24 @@ impl<'a> Field<'a> {
         }
         let mut wrong = vec![];
         let mut seen = vec![];
+        let end = self.replicas()?;
         for (i, row) in self.rows.iter().enumerate() {
-            let most = reached(self, i);
+            let (most, end) = (reached(self, i), end.get(&name(i)).copied().unwrap_or(-1));
             if !(row.is_about(most, row.reaches) || row.races && most < row.reaches) {
                 wrong.push(format!("{} {}: {most}, not {}", name(i), row.what, row.reaches));
             }
-            seen.push(if row.races {
-                format!("{} or less", row.reaches)
-            } else {
-                most.to_string()
+            if row.ends.is_some_and(|ends| ends != end) {
+                wrong.push(format!("{} {}: ends at {end}, not {:?}", name(i), row.what, row.ends));
+            }
+            if let Some(leaves) = row.leaves {
+                if !leaves.holds(self.api, self.namespace, &name(i))? {
+                    wrong.push(format!("{} {}: its HPA is not {leaves:?}", name(i), row.what));
+                }
+            }
+            seen.push(match row.ends.filter(|ends| *ends != row.reaches) {
+                Some(ends) => format!("{}, then {ends}", row.reaches),
+                None if row.races => format!("{} or less", row.reaches),
+                None => row.reaches.to_string(),
             });
         }
         if !wrong.is_empty() {
@@ -361,6 +370,10 @@ impl<'a> Field<'a> {
         let rows = std::mem::take(&mut self.rows);
         let mut wrong = vec![];
         let mut tried = vec![];
+        for (i, row) in rows.iter().enumerate() {
+            let now = before.get(&name(i)).copied().unwrap_or(-1);
+            ensure!(row.is_about(now, row.rests), "{} {}: {now} before", name(i), row.what);
+        }
         for (i, row) in rows.iter().enumerate() {
             let mut refused = vec![];
             for edit in &row.edits {
@@ -385,7 +398,7 @@ impl<'a> Field<'a> {
                 claim: row.claim.to_owned(),
                 unguarded: unguarded.get(i).cloned().unwrap_or_default(),
                 answer: row.rule.map_or_else(|| "passes".to_owned(), |rule| format!("403 {rule}")),
-                frozen: (before.get(&name(i)).copied().unwrap_or(-1), -1),
+                frozen: [before.get(&name(i)).copied().unwrap_or(-1), -1, -1],
             });
         }
         self.rows = rows;
@@ -395,9 +408,11 @@ impl<'a> Field<'a> {
             self.look()?;
             thread::sleep(Duration::from_millis(200));
         }
+        let end = self.replicas()?;
         for (i, row) in tried.iter_mut().enumerate() {
-            row.frozen.1 = self.most.get(&name(i)).copied().unwrap_or(-1);
-            if row.frozen.1 > row.frozen.0 {
+            row.frozen[1] = self.most.get(&name(i)).copied().unwrap_or(-1);
+            row.frozen[2] = end.get(&name(i)).copied().unwrap_or(-1);
+            if row.frozen[1] > row.frozen[0] {
                 wrong.push(format!("{} {}: {:?} replicas", name(i), row.what, row.frozen));
             }
         }

@@ -248,6 +248,8 @@ impl Rig {
     /// The second gateway ends, and starts with its clock off by so much.
     pub fn restart_second(&self, clock_off_s: i64) {
         self.of_second.borrow_mut().clock_off_s = clock_off_s;
+        // The old one must not speak any more.
+        self.second.borrow_mut().kill();
         self.second.replace(Envoy::start(&self.of_second.borrow()));
     }
 

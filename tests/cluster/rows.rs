@@ -4,6 +4,7 @@
 //!
 //! Lists of the queue: `busy` holds 48 jobs, six workers' work; `empty` none.
 
+use crate::leaves::Leaves;
 use serde_json::{json, Value};
 
 /// What an edit is made to; `NAME` stands for the row's own.
@@ -55,6 +56,10 @@ pub struct Row {
     pub reaches: i64,
     /// Whether KEDA may be quicker than the HPA, so that it is less.
     pub races: bool,
+    /// Where the replicas end, where nobody guards; none is where they reach.
+    pub ends: Option<i64>,
+    /// What is true of its HPA then.
+    pub leaves: Option<Leaves>,
 }
 
 impl Row {
@@ -71,6 +76,8 @@ impl Row {
             rule: Some("ceiling-bypass"),
             reaches: 6,
             races: false,
+            ends: None,
+            leaves: None,
         }
     }
 
@@ -122,6 +129,16 @@ impl Row {
 
     fn reaches(mut self, replicas: i64) -> Self {
         self.reaches = replicas;
+        self
+    }
+
+    fn ends(mut self, replicas: i64) -> Self {
+        self.ends = Some(replicas);
+        self
+    }
+
+    fn leaves(mut self, leaves: Leaves) -> Self {
+        self.leaves = Some(leaves);
         self
     }
 
@@ -201,7 +218,8 @@ fn numbers() -> Vec<Row> {
         Row::new("maxReplicaCount lowered", "the HPA lowers at once")
             .spec(json!({ "maxReplicaCount": 2 }))
             .passes()
-            .reaches(3),
+            .reaches(3)
+            .ends(2),
         Row::new("minReplicaCount raised", "the HPA jumps to it, ignoring its behaviour")
             .before(1, with(slow(), &json!({ "triggers": idle_queue(), "maxReplicaCount": 6 })))
             .spec(json!({ "minReplicaCount": 5 }))
@@ -254,7 +272,7 @@ fn drives() -> Vec<Row> {
     let few = |metadata: &Value| json!({ "triggers": triggers(metadata), "maxReplicaCount": 6 });
     let third = few(&json!({ "listLength": "24" }));
     let another = json!({ "triggers": [redis(&json!({ "listName": "empty" })),
-        { "type": "cron", "metadata": { "timezone": "UTC", "start": "0 0 * * *", "end": "59 23 * * *", "desiredReplicas": "6" } }] });
+redis(&json!({}))] });
     vec![
         Row::new("a trigger's threshold lowered", "more workers for the same queue")
             .before(2, third.clone())
@@ -268,6 +286,12 @@ fn drives() -> Vec<Row> {
         Row::new("a trigger added", "the HPA takes the highest")
             .before(1, few(&json!({ "listName": "empty" })))
             .spec(another),
+        Row::new("useCachedMetrics", "what the HPA reads is KEDA's last poll")
+            .spec(json!({ "triggers": [with(redis(&json!({})), &json!({ "useCachedMetrics": true }))] }))
+            .stays(),
+        Row::new("another authenticationRef", "the trigger fails, and the HPA holds")
+            .spec(json!({ "triggers": [with(redis(&json!({})), &json!({ "authenticationRef": { "name": "none" } }))] }))
+            .stays(),
         Row::new("scalingModifiers", "a formula in place of the queue")
             .before(1, json!({ "maxReplicaCount": 6, "triggers": [with(redis(&json!({ "listName": "empty" })), &json!({ "name": "q" }))] }))
             .spec(json!({ "advanced": { "scalingModifiers": { "formula": "q + 1000", "target": "8" } } })),
@@ -278,7 +302,8 @@ fn drives() -> Vec<Row> {
         Row::new("the HPA's name", "deleted and made anew; its first recommendation is what runs")
             .before(1, slow())
             .spec(hpa_config(&json!({ "name": "another-NAME" })))
-            .stays(),
+            .stays()
+            .leaves(Leaves::Named("another-NAME")),
         Row::new("scaleTargetRef", "another target gets the old maximum, this one loses its HPA")
             .spec(json!({ "scaleTargetRef": { "name": "NAME-other" } }))
             .reaches(3),
@@ -296,24 +321,28 @@ fn pauses() -> Vec<Row> {
             "the HPA is deleted, then an error: nothing clamps",
         )
         .annotate("paused-replicas", Some("many"))
-        .stays(),
+        .stays()
+            .leaves(Leaves::NoHpa),
         Row::new("paused-replicas of 0 (Flagger's pause)", "scaled to 0")
             .annotate("paused-replicas", Some("0"))
             .passes()
-            .stays(),
+            .stays()
+            .ends(0),
         paused("paused-replicas removed", "the HPA comes back", "paused-replicas", "1")
             .annotate("paused-replicas", None),
         Row::new("paused added", "no HPA, replicas stay")
             .annotate("paused", Some("true"))
             .passes()
-            .stays(),
+            .stays()
+            .leaves(Leaves::NoHpa),
         paused("paused removed", "the HPA comes back", "paused", "true").annotate("paused", None),
         paused("paused to `false`", "as if removed", "paused", "true")
             .annotate("paused", Some("false")),
         Row::new("paused-scale-out added", "the HPA's scaleUp is Disabled")
             .annotate("paused-scale-out", Some("true"))
             .passes()
-            .stays(),
+            .stays()
+            .leaves(Leaves::Disabled),
         paused("paused-scale-out removed", "the HPA's scaleUp is free", "paused-scale-out", "true")
             .annotate("paused-scale-out", None),
         paused("paused-scale-out to `false`", "as if removed", "paused-scale-out", "true")
@@ -364,18 +393,16 @@ fn others() -> Vec<Row> {
                   "metrics": [{ "type": "Resource", "resource": { "name": "cpu", "target": { "type": "Utilization", "averageUtilization": 50 } } }] },
     });
     vec![
-        Row::new("transfer-hpa-ownership", "KEDA adopts the HPA that is named")
+        Row::new("transfer-hpa-ownership", "KEDA adopts the HPA that is named (read, not seen)")
             .annotate("scaledobject.keda.sh/transfer-hpa-ownership", Some("true"))
             .stays(),
-        Row::new("hpa-ownership unchecked", "KEDA's webhook lets a second autoscaler in")
+        Row::new("hpa-ownership unchecked", "KEDA's webhook lets a second autoscaler in (read, not seen)")
             .annotate("validations.keda.sh/hpa-ownership", Some("false"))
             .stays(),
-        Row::new("a second ScaledObject on the target", "a second HPA, with limits of its own")
-            .then(Edit::Create(At::ScaledObject, second))
-            .races(),
-        Row::new("a plain HPA on the target", "a second HPA, with limits of its own")
-            .then(Edit::Create(At::Hpa, hpa))
-            .races(),
+        Row::new("a second ScaledObject on the target", "a second HPA: bounds of its own act, though no metric is followed where two are on the same pods")
+            .then(Edit::Create(At::ScaledObject, second)),
+        Row::new("a plain HPA on the target", "a second HPA: bounds of its own act, though no metric is followed where two are on the same pods")
+            .then(Edit::Create(At::Hpa, hpa)),
         Row::new(
             "restoreToOriginalReplicaCount, then deletion",
             "writes what there was before, past every maximum",
@@ -392,11 +419,15 @@ fn others() -> Vec<Row> {
                 json!({ "status": { "originalReplicaCount": 6 } }),
             ))
             .then(Edit::Delete(At::ScaledObject)),
-        Row::new("status.hpaName", "names the HPA that KEDA deletes")
+        Row::new("status.hpaName", "names the HPA that KEDA deletes (read, not seen)")
             .then(Edit::Patch(
                 At::ScaledObjectStatus,
                 json!({ "status": { "hpaName": "another" } }),
             ))
+            .stays(),
+        Row::new("status.health", "what the fallback counts by; KEDA writes it anew")
+            .then(Edit::Patch(At::ScaledObjectStatus, json!({ "status": { "health": { "s0-redis-busy": { "numberOfFailures": 9, "status": "Failing" } } } })))
+            .passes()
             .stays(),
         Row::new("deleted, made again with more", "a new object has no old one to compare with")
             .then(Edit::Delete(At::ScaledObject))
@@ -412,16 +443,19 @@ fn others() -> Vec<Row> {
         Row::new("the HPA's maxReplicas", "KEDA takes it back at once")
             .then(Edit::Patch(At::Hpa, json!({ "spec": { "maxReplicas": 9 } })))
             .by("cap-frozen")
-            .races(),
+            .races()
+            .leaves(Leaves::Bounds(1, 3)),
         Row::new("the HPA's minReplicas", "KEDA takes it back at once")
             .before(1, json!({ "triggers": idle_queue(), "maxReplicaCount": 6 }))
             .then(Edit::Patch(At::Hpa, json!({ "spec": { "minReplicas": 5 } })))
             .reaches(5)
-            .races(),
+            .races()
+            .leaves(Leaves::Bounds(1, 6)),
         Row::new("the HPA's behavior removed", "KEDA does not notice: the Disabled hold stays off")
             .annotated(1, "paused-scale-out", "true")
             .then(Edit::Patch(At::Hpa, json!({ "spec": { "behavior": null } })))
-            .reaches(3),
+            .reaches(3)
+            .leaves(Leaves::Free),
     ]
 }
 
@@ -432,14 +466,15 @@ fn workloads() -> Vec<Row> {
     } });
     let mut set = Row::new("a StatefulSet's scale", "the HPA clamps at its next sync")
         .then(Edit::Patch(At::Scale, json!({ "spec": { "replicas": 6 } })))
-        .by("cap-frozen");
+        .by("cap-frozen")
+        .ends(3);
     set.kind = Kind::StatefulSet;
     let mut surging = Row::new(
         "a Deployment's maxSurge, with a new template",
         "the new pods beside the old while it rolls",
     )
     .then(Edit::Patch(At::Workload, surge));
-    surging.workload = json!({ "spec": { "strategy": { "rollingUpdate": { "maxSurge": 1, "maxUnavailable": 0 } } } });
+    surging.workload = json!({ "spec": { "minReadySeconds": 3, "strategy": { "rollingUpdate": { "maxSurge": 1, "maxUnavailable": 0 } } } });
     let mut job = Row::new("a ScaledJob's maxReplicaCount raised", "as many Jobs")
         .then(Edit::Patch(At::ScaledJob, json!({ "spec": { "maxReplicaCount": 9 } })))
         .by("cap-frozen");
@@ -453,10 +488,17 @@ fn workloads() -> Vec<Row> {
     vec![
         Row::new("a Deployment's spec.replicas", "the HPA clamps at its next sync")
             .then(Edit::Patch(At::Workload, json!({ "spec": { "replicas": 6 } })))
-            .by("cap-frozen"),
+            .by("cap-frozen")
+            .ends(3),
         Row::new("a Deployment's scale", "the HPA clamps at its next sync")
             .then(Edit::Patch(At::Scale, json!({ "spec": { "replicas": 6 } })))
-            .by("cap-frozen"),
+            .by("cap-frozen")
+            .ends(3),
+        Row::new("a Deployment's scale while `paused`", "no HPA clamps it")
+            .annotated(1, "paused", "true")
+            .then(Edit::Patch(At::Scale, json!({ "spec": { "replicas": 6 } })))
+            .by("cap-frozen")
+            .ends(6),
         set,
         surging,
         job,

@@ -3,6 +3,8 @@
 //! Debian's libfaketime hangs in Envoy's start, since it allocates where Envoy's
 //! allocator asks for the time. This asks the kernel itself and adds.
 
+#![cfg(target_os = "linux")]
+
 use core::sync::atomic::{AtomicI64, Ordering};
 use libc::{c_int, c_long, clockid_t, timespec};
 

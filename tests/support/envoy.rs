@@ -125,7 +125,8 @@ impl Envoy {
         let log = dir.join(format!("{}-{vip}.log", setup.configuration));
         let mut command = command(&file, setup.workers, &restarts(vip, 0), &log);
         if setup.clock_off_s != 0 {
-            let clock = root("target/debug/libskewed_clock.so");
+            let own = std::env::current_exe().expect("this program");
+            let clock = own.with_file_name("libskewed_clock.so");
             assert!(clock.exists(), "no {}: cargo build -p skewed-clock", clock.display());
             command.env("LD_PRELOAD", clock).env("SKEWED_CLOCK_S", setup.clock_off_s.to_string());
         }
@@ -172,6 +173,12 @@ impl Envoy {
             assert!(begun.elapsed() < Duration::from_secs(30), "it goes on: {}", self.log());
             thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Ends it at once.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 
     /// Memory of the process, KiB.
@@ -363,8 +370,7 @@ pub fn answer(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> 
 
 impl Drop for Envoy {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 
