@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Each installs what it needs and builds what it runs.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench cluster soak verdicts fuzz mutants lint wasm setup clean
+.PHONY: help demo test bench cluster package soak verdicts fuzz mutants lint wasm setup clean
 
 DIST := dist
 
@@ -27,6 +27,9 @@ cluster: wasm ## the gate in a real Kubernetes with KEDA, on loopback; builds th
 	@cargo build --locked -q -p harness -p tests --bin harness --bin cluster
 	@cargo build --locked -q -p skewed-clock
 	@cargo run --locked -q -p tests --bin cluster
+
+package: ## what a release consists of, in dist/: modules, SBOMs, OCI layouts, checksums; built twice
+	@scripts/package.sh
 
 soak: wasm ## millions of requests and a thousand configuration pushes: memory must be flat
 	@scripts/setup.sh envoy

