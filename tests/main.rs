@@ -14,6 +14,7 @@ mod layout;
 mod load;
 mod manifests;
 mod module_shape;
+mod packages;
 mod paused_scale_out;
 mod policy_rules;
 mod policy_settings;

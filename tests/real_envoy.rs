@@ -262,3 +262,43 @@ fn header_bytes_take_nothing_down() {
     assert_eq!(d["observer"]["unclassified"], 2);
     assert!(!envoy.trapped_in(""), "{}", envoy.log());
 }
+
+/// The management listener as it is shipped: TLS, and nothing without it.
+#[test]
+fn the_management_listener_speaks_tls_alone() {
+    let _alone = alone();
+    let folder = tests::servers::folder("management-tls");
+    let files = harness::serve::certificates::load_or_make(&folder).unwrap();
+    let envoy = Envoy::start(&Setup {
+        canary_port: Upstream::start().port,
+        stable_port: Upstream::start().port,
+        api_port: ApiServer::start().port,
+        notifier_port: Notifier::start().port,
+        management_tls: Some([files.certificate, files.key]),
+        ..Setup::default()
+    });
+    let url = format!("https://localhost:{}", envoy.management);
+    let token = folder.join("token");
+    std::fs::write(&token, tests::envoy::token("bastion")).unwrap();
+    let probe = |ca: bool, url: &str| {
+        let program = std::env::current_exe().unwrap();
+        let harness = program.ancestors().nth(2).unwrap().join("harness");
+        let mut command = std::process::Command::new(harness);
+        command.arg("probe").arg("--token-file").arg(&token);
+        if ca {
+            command.arg("--ca").arg(folder.join("ca.pem"));
+        }
+        let output = command.arg(url).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    // A new gateway is not healthy, and says so; else there is no answer at all.
+    let begun = Instant::now();
+    let (mut code, mut text) = probe(true, &url);
+    while code == Some(2) && begun.elapsed() < Duration::from_secs(20) {
+        (code, text) = probe(true, &url);
+    }
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("gw-a1"), "{text}");
+    assert_eq!(probe(false, &url).0, Some(2), "a root that nobody knows");
+    assert_eq!(envoy.get("/keda/metrics", "bastion").status, 0, "no plain HTTP");
+}

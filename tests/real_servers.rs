@@ -4,12 +4,11 @@ use serde_json::{json, Value};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 use tests::envoy::{alone, token, Envoy, Setup};
 use tests::root;
-use tests::servers::{free_port, ApiServer, Notifier, Upstream};
+use tests::servers::{folder, free_port, ApiServer, Notifier, Server, Upstream};
 
 fn envoy(queue: Option<(Value, u16)>) -> Envoy {
     Envoy::start(&Setup {
@@ -20,43 +19,6 @@ fn envoy(queue: Option<(Value, u16)>) -> Envoy {
         queue,
         ..Setup::default()
     })
-}
-
-/// A folder of this test's own.
-fn folder(name: &str) -> PathBuf {
-    let path = root("target/servers").join(format!("{name}-{}", free_port()));
-    fs::create_dir_all(&path).unwrap();
-    path
-}
-
-/// A server of Debian's packages, ended with the test.
-struct Server(Child);
-
-impl Server {
-    fn start(program: &str, args: &[&str], port: u16) -> Self {
-        let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
-        let child = Command::new(program)
-            .args(args)
-            .env("PATH", path)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|e| panic!("{program}: {e}; run `scripts/setup.sh servers`"));
-        let server = Self(child);
-        let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(20), "{program} does not listen");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        server
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 fn pending(envoy: &Envoy, expected: u64) {

@@ -38,8 +38,10 @@ impl About {
         let text = fs::read_to_string(metadata).with_context(|| metadata.display().to_string())?;
         let metadata: Value = serde_yaml_ng::from_str(&text)?;
         let of = |key: &str| {
-            let value = &metadata["annotations"][format!("io.kubewarden.policy.{key}")];
-            value.as_str().map(str::to_owned).with_context(|| format!("metadata: no {key}"))
+            let annotations = metadata.get("annotations");
+            let value = annotations.and_then(|a| a.get(format!("io.kubewarden.policy.{key}")));
+            let text = value.and_then(Value::as_str).map(str::to_owned);
+            text.with_context(|| format!("metadata: no {key}"))
         };
         let version = of("version")?;
         let annotations = [

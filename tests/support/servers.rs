@@ -7,7 +7,8 @@ use harness::cluster::Cluster;
 use serde_json::{json, Value};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -290,5 +291,42 @@ impl ApiServer {
             (answer.status, answer.body.to_string().into_bytes()).into()
         });
         Self { port, cluster, trouble, asked }
+    }
+}
+
+/// A folder of this test's own.
+pub fn folder(name: &str) -> PathBuf {
+    let path = crate::root("target/servers").join(format!("{name}-{}", free_port()));
+    std::fs::create_dir_all(&path).expect("a folder");
+    path
+}
+
+/// A server of Debian's packages, ended with the test.
+pub struct Server(Child);
+
+impl Server {
+    pub fn start(program: &str, args: &[&str], port: u16) -> Self {
+        let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
+        let child = Command::new(program)
+            .args(args)
+            .env("PATH", path)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|e| panic!("{program}: {e}; run `scripts/setup.sh servers`"));
+        let server = Self(child);
+        let begun = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(20), "{program} does not listen");
+            thread::sleep(Duration::from_millis(50));
+        }
+        server
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }

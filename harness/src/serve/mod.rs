@@ -6,7 +6,7 @@
 //! the resources that it grants and its time-out, after which an evaluation is
 //! interrupted, as the policy server does.
 
-mod certificates;
+pub mod certificates;
 mod instances;
 mod lookups;
 mod review;
