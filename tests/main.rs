@@ -21,6 +21,7 @@ mod policy_settings;
 mod pushes;
 mod real_envoy;
 mod real_servers;
+mod release;
 mod scenarios;
 mod schema;
 mod traps;

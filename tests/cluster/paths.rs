@@ -415,6 +415,10 @@ impl<'a> Field<'a> {
             if row.frozen[1] > row.frozen[0] {
                 wrong.push(format!("{} {}: {:?} replicas", name(i), row.what, row.frozen));
             }
+            if self.rows.get(i).is_some_and(|r| r.kind == Kind::ScaledJob) {
+                // As many as it may have, whether or not it made one too many.
+                row.frozen = self.rows.get(i).map_or([0; 3], |r| [r.rests; 3]);
+            }
         }
         if !wrong.is_empty() {
             bail!("while frozen:\n{}", wrong.join("\n"));

@@ -1,0 +1,101 @@
+//! What names the release says the same thing everywhere: versions, kinds,
+//! settings, alerts and their headings.
+
+use harness::settings;
+use serde_json::{json, Value};
+use std::collections::BTreeSet;
+use std::fs;
+use tests::root;
+use tests::simulation::modules;
+
+fn yaml(path: &str) -> Value {
+    serde_yaml_ng::from_str(&fs::read_to_string(root(path)).unwrap()).unwrap()
+}
+
+fn annotation(key: &str) -> String {
+    yaml("policy/metadata.yml")["annotations"][key].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn one_version_everywhere() {
+    let version = annotation("io.kubewarden.policy.version");
+    let of_cargo: Value = {
+        let text = fs::read_to_string(root("Cargo.toml")).unwrap();
+        let line = text.lines().find(|l| l.starts_with("version = ")).unwrap().to_owned();
+        json!(line.trim_start_matches("version = ").trim_matches('"'))
+    };
+    assert_eq!(of_cargo, json!(version));
+    let hub = yaml("artifacthub-pkg.yml");
+    assert_eq!(hub["version"], json!(version));
+    let url = annotation("io.kubewarden.policy.ociUrl");
+    let image = format!("{url}:v{version}");
+    assert_eq!(hub["containersImages"][0]["image"], json!(image));
+    assert!(hub["install"].as_str().unwrap().contains(&image));
+    for file in ["guard", "scale-freeze", "monitor"] {
+        let policy = yaml(&format!("deploy/kubewarden/{file}.yaml"));
+        assert_eq!(policy["spec"]["module"], json!(format!("registry://{image}")), "{file}");
+    }
+    let filter = format!("proxy-filter:v{version}");
+    for file in ["istio/wasmplugin", "envoy-gateway/envoyextensionpolicy"] {
+        let text = fs::read_to_string(root(&format!("deploy/{file}.yaml"))).unwrap();
+        assert!(text.contains(&filter), "{file}");
+    }
+    let changes = fs::read_to_string(root("CHANGELOG.md")).unwrap();
+    assert!(changes.contains(&format!("\n## {version}\n")), "CHANGELOG.md has no {version}");
+}
+
+#[test]
+fn artifact_hub_says_what_the_metadata_says() {
+    let (hub, metadata) = (yaml("artifacthub-pkg.yml"), yaml("policy/metadata.yml"));
+    assert_eq!(hub["description"], json!(annotation("io.kubewarden.policy.description")));
+    assert_eq!(hub["license"], json!(annotation("io.kubewarden.policy.license")));
+    assert_eq!(hub["annotations"]["kubewarden/mutation"], json!(metadata["mutating"].to_string()));
+    let kinds = hub["annotations"]["kubewarden/resources"].as_str().unwrap();
+    assert_eq!(kinds, annotation("io.artifacthub.resources"));
+    // Every kind that a rule asks about, by its plural.
+    let named: BTreeSet<String> =
+        kinds.split(", ").map(|k| format!("{}s", k.to_lowercase())).collect();
+    let rules = metadata["rules"].as_array().unwrap().iter();
+    let asked: BTreeSet<String> = rules
+        .flat_map(|r| r["resources"].as_array().unwrap())
+        .map(|r| r.as_str().unwrap().rsplit('/').next().unwrap().to_owned())
+        .map(|r| match r.as_str() {
+            "scale" => "scales".to_owned(),
+            "canaries" => "canarys".to_owned(),
+            _ => r,
+        })
+        .filter(|r| r != "status")
+        .collect();
+    assert_eq!(named, asked);
+}
+
+/// The sample is valid, has every key, and is what Rancher's form begins with.
+#[test]
+fn the_sample_of_settings_is_taken_and_whole() {
+    let sample = yaml("settings.sample.yaml");
+    let found = settings::find(&sample);
+    assert_eq!(settings::check(modules(), &found[0]).unwrap(), Ok(()));
+    let full = yaml("tests/settings/v0.1.0-full.yaml");
+    let keys = |v: &Value| v.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+    assert_eq!(keys(&sample), keys(&full));
+    assert_eq!(keys(&sample["lanes"][0]), keys(&full["lanes"][0]));
+    let form = yaml("questions-ui.yml");
+    let questions = form["questions"].as_array().unwrap();
+    let question = questions.iter().find(|q| q["variable"] == "settings").unwrap();
+    let default: Value = serde_yaml_ng::from_str(question["default"].as_str().unwrap()).unwrap();
+    assert_eq!(default, sample);
+}
+
+/// Whoever is paged finds the alert by its name.
+#[test]
+fn each_alert_and_event_has_its_heading() {
+    let text = fs::read_to_string(root("docs/operate.md")).unwrap();
+    let alerts = yaml("deploy/prometheus/alerts.yaml");
+    for rule in alerts["groups"][0]["rules"].as_array().unwrap() {
+        let name = rule["alert"].as_str().unwrap();
+        assert!(text.contains(&format!("### {name}\n")), "docs/operate.md: {name}");
+    }
+    for kind in gate::digest::Kind::ALL {
+        assert!(text.contains(&format!("`{}`", kind.name())), "docs/operate.md: {}", kind.name());
+    }
+}
