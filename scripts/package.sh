@@ -32,7 +32,9 @@ export SOURCE_DATE_EPOCH
 for crate in policy proxy-filter; do
     PATH="$PWD/.tools/cargo/bin:$PATH" cargo cyclonedx --format json --target wasm32-wasip1 \
         --manifest-path "$crate/Cargo.toml" --override-filename "$crate.cdx" --quiet
-    mv "$crate/$crate.cdx.json" "dist/$crate.cdx.json"
+    # Where it was built is nobody's business, and would make it another file.
+    sed "s#$PWD#/canary-gate#g" "$crate/$crate.cdx.json" >"dist/$crate.cdx.json"
+    rm "$crate/$crate.cdx.json"
     # It writes one for every member that the crate uses.
     find . -name "$crate.cdx.json" -not -path "./dist/*" -not -path "./target/*" -delete
 done

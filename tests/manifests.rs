@@ -111,20 +111,27 @@ fn exported() -> (BTreeSet<String>, BTreeSet<String>) {
     (text, of_envoy)
 }
 
+fn promtool(arguments: &[&str], file: &str) {
+    let output = Command::new("promtool").args(arguments).arg(root(file)).output();
+    let output = output.expect("promtool: run scripts/setup.sh servers");
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{file}: {}", String::from_utf8_lossy(&said));
+}
+
 #[test]
 fn alerts_are_rules_of_prometheus_on_series_that_there_are() {
     let path = root("deploy/prometheus/alerts.yaml");
-    let output = Command::new("promtool").args(["check", "rules"]).arg(&path).output();
-    let output = output.expect("promtool: run scripts/setup.sh servers");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    promtool(&["check", "rules"], "deploy/prometheus/alerts.yaml");
+    promtool(&["test", "rules"], "tests/fixtures/alerts.test.yaml");
+    promtool(&["check", "config", "--syntax-only"], "deploy/prometheus/scrape.yaml");
     let (text, of_envoy) = exported();
     let rules = documents(&path).remove(0);
     let rules = rules["groups"][0]["rules"].as_array().unwrap().clone();
     assert!(rules.len() >= 7);
     for rule in rules {
-        let unknown: Vec<_> =
-            names(&rule["expr"].to_string()).difference(&of_envoy).cloned().collect();
-        assert!(unknown.is_empty(), "{}: {unknown:?}", rule["alert"]);
+        let asked = names(&rule["expr"].to_string());
+        let unknown: Vec<_> = asked.difference(&of_envoy).cloned().collect();
+        assert!(!asked.is_empty() && unknown.is_empty(), "{}: {unknown:?}", rule["alert"]);
         assert!(!rule["annotations"]["summary"].to_string().is_empty());
     }
     let dashboard = std::fs::read_to_string(root("deploy/grafana/canary-gate.json")).unwrap();
@@ -158,10 +165,13 @@ fn property_lists_are_well_formed() {
 /// What a gateway and the policy server may do is what they are documented to do.
 #[test]
 fn accounts_may_do_no_more_than_they_must() {
+    let mut roles = 0;
     for path in files("deploy/rbac", "yaml") {
         for role in documents(&path).iter().filter(|o| o["kind"] == "Role") {
             for rule in role["rules"].as_array().unwrap() {
                 let text = rule.to_string();
+                roles += 1;
+                assert!(named_or_config_maps(rule), "{text}");
                 let (verbs, named) = (&rule["verbs"], rule.get("resourceNames").is_some());
                 assert!(!text.contains('*') && !text.contains("delete"), "{text}");
                 let writes = text.contains("patch") || text.contains("update");
@@ -177,4 +187,9 @@ fn accounts_may_do_no_more_than_they_must() {
         let wide = documents(&path).iter().any(|o| o["kind"] == "ClusterRole");
         assert!(!wide, "{}", path.display());
     }
+    assert!(roles >= 5, "{roles}");
+}
+
+fn named_or_config_maps(rule: &Value) -> bool {
+    rule.get("resourceNames").is_some() || rule["resources"] == json!(["configmaps"])
 }

@@ -301,4 +301,23 @@ fn the_management_listener_speaks_tls_alone() {
     assert!(text.contains("gw-a1"), "{text}");
     assert_eq!(probe(false, &url).0, Some(2), "a root that nobody knows");
     assert_eq!(envoy.get("/keda/metrics", "bastion").status, 0, "no plain HTTP");
+    // As Prometheus scrapes the gauges: without a prefix, and without a label `lane`.
+    let scraped = envoy.agent().get(format!("http://127.0.0.1:{}/stats/prometheus", envoy.admin));
+    let scraped = tests::envoy::answer(scraped.call()).body;
+    let line = scraped.lines().find(|l| l.starts_with("canary_gate_observed_at_seconds"));
+    assert!(line.is_some_and(|l| !l.contains("lane=")), "{line:?}");
+}
+
+/// As Envoy's own routes do: a host in any case is the same host.
+#[test]
+fn a_host_in_any_case_is_its_slice() {
+    for configuration in ["access-logger.yaml", "http-filter.yaml"] {
+        let rig = rig(configuration, SECONDS);
+        for host in ["canary.gw.example.com", "Canary.GW.Example.com", "CANARY.GW.EXAMPLE.COM"] {
+            let url = format!("http://127.0.0.1:{}/200/1", rig.envoy.vip);
+            let sent = rig.envoy.agent().get(url).header("host", host).call();
+            assert_eq!(tests::envoy::answer(sent).status, 200);
+        }
+        rig.envoy.wait_for(20, "three of the canary", |d| d["canary"]["requests"] == 3);
+    }
 }

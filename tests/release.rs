@@ -79,11 +79,15 @@ fn the_sample_of_settings_is_taken_and_whole() {
     let keys = |v: &Value| v.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
     assert_eq!(keys(&sample), keys(&full));
     assert_eq!(keys(&sample["lanes"][0]), keys(&full["lanes"][0]));
+    // As the form puts them together.
     let form = yaml("questions-ui.yml");
-    let questions = form["questions"].as_array().unwrap();
-    let question = questions.iter().find(|q| q["variable"] == "settings").unwrap();
-    let default: Value = serde_yaml_ng::from_str(question["default"].as_str().unwrap()).unwrap();
-    assert_eq!(default, sample);
+    let questions = form["questions"].as_array().unwrap().iter();
+    let answered = questions.map(|q| {
+        let default = serde_yaml_ng::from_str::<Value>(q["default"].as_str().unwrap()).unwrap();
+        (q["variable"].as_str().unwrap().to_owned(), default)
+    });
+    let answered = Value::Object(answered.collect());
+    assert_eq!(answered, sample);
 }
 
 /// Whoever is paged finds the alert by its name.

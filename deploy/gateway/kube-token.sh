@@ -4,7 +4,8 @@
 #   kubectl -n builds create token canary-gate-gw-a1 --duration 48h |
 #       kube-token.sh /etc/canary-gate/kube-token.json
 #
-# The token comes by stdin, so that no list of processes shows it. The file is
+# Run it as the user that Envoy runs as: the file is that user's alone. The token
+# comes by stdin, so that no list of processes shows it. The file is
 # moved into its place whole: Envoy watches for that, and goes on without restart.
 set -eu
 

@@ -13,5 +13,6 @@ pub mod proxy_host;
 pub mod policy_host;
 pub mod scenario;
 pub mod settings;
+pub mod doctor;
 #[cfg(feature = "serve")]
 pub mod serve;

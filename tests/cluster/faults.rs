@@ -99,6 +99,7 @@ impl Story<'_> {
             })?;
             let step = format!("gw-b1's clock is five minutes {which}");
             self.no_raise(&format!("{step}: a raise"), "Gateway gw-b1 is not known")?;
+            self.doctor(&format!("{step}: harness doctor"), Some("gateway gw-b1's clock is"))?;
             self.lowers(&format!("{step}: a lowering"), max, 5)?;
         }
         self.rig.restart_second(0);

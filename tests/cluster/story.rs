@@ -9,9 +9,10 @@ use crate::paths::{Field, Tried};
 use crate::rig::Rig;
 use anyhow::{bail, ensure, Result};
 use serde_json::{json, Value};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
-use tests::now;
+use tests::{now, root};
 
 pub const SCALED_OBJECT: &str =
     "/apis/keda.sh/v1alpha1/namespaces/builds/scaledobjects/openclaw-worker";
@@ -314,6 +315,45 @@ impl<'a> Story<'a> {
         }
     }
 
+    /// What the doctor says; `wrong` is in one of its lines, or nothing is wrong.
+    pub fn doctor(&mut self, step: &str, wrong: Option<&str>) -> Result<()> {
+        let folder = &self.plane.folder;
+        let token = folder.join("read.token");
+        std::fs::write(&token, tests::envoy::token("bastion"))?;
+        let own = |port: u16| format!("http://127.0.0.1:{port}");
+        self.put_facts();
+        let output = Command::new(std::env::current_exe()?.with_file_name("harness"))
+            .arg("doctor")
+            .arg("--kubectl")
+            .arg(root(".tools/kubectl"))
+            .arg("--kubeconfig")
+            .arg(folder.join("admin.kubeconfig"))
+            .args(["--admin", &own(self.rig.envoy.admin)])
+            .args(["--gateway", &own(self.rig.envoy.management), "--token-file"])
+            .arg(&token)
+            .arg("--dist")
+            .arg(root("dist"))
+            .args(["guard.yaml", "scale-freeze.yaml"].map(|file| folder.join(file)))
+            .output()?;
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        let line = text.lines().find(|l| l.contains(wrong.unwrap_or("nothing is wrong")));
+        let is_right = output.status.code() == Some(i32::from(wrong.is_some()));
+        ensure!(is_right && line.is_some(), "{step}: {text}");
+        let seen = wrong.map_or("nothing is wrong".to_owned(), |w| format!("a fault: {w}"));
+        self.saw(step, seen);
+        Ok(())
+    }
+
+    /// The policy server loses its right to read, and gets it back.
+    fn without_rights(&mut self) -> Result<()> {
+        let path = "/apis/rbac.authorization.k8s.io/v1/namespaces/builds/rolebindings/canary-gate-state-reader";
+        let answer = self.api().call("DELETE", path, "application/json", None)?;
+        self.judged("the policy server's RoleBinding is deleted", answer, None)?;
+        self.doctor("harness doctor then", Some("policy-server may not list ConfigMaps"))?;
+        self.set_max("a raise on an idle lane then", 7, Some("cap-frozen"))?;
+        self.api().apply_yaml(&crate::rig::read("deploy/rbac/policy-server.yaml")?, |_| {})
+    }
+
     /// The lane's other rules, each by an edit that is none of replicas.
     fn other_rules(&mut self) -> Result<()> {
         let patch = json!({ "data": { "verdict": "{}" } });
@@ -379,6 +419,9 @@ impl<'a> Story<'a> {
             "the lane's other targets, one for each way up",
             "admitted while the lane is idle",
         );
+        self.until(20, "a worker that measures", false, |d| d["observer"]["workers"] == 1)?;
+        self.doctor("harness doctor, all as it should be", None)?;
+        self.without_rights()?;
 
         self.command("a canary begins", &json!({ "action": "begin", "weight": 0.3 }))?;
         let d = self.until(60, "degraded", true, |d| d["degraded"] == true)?;

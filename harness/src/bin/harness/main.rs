@@ -4,6 +4,7 @@ mod admit;
 mod canary;
 mod check_settings;
 mod client;
+mod doctor;
 mod probe;
 mod run;
 #[cfg(feature = "serve")]
@@ -28,6 +29,11 @@ usage:
       a lane, again until it has it, and says which have. Keys: weight, az,
       gateway-version, skill-hash, stable-skill-hash, stable-replicas, maintenance.
       Exit 0 when all have it, 1 when one has not, 2 error.
+  harness doctor [--kubectl PROGRAM] [--kubeconfig FILE] [--policy-server NAMESPACE/ACCOUNT]
+                 [--admin URL] [--gateway URL --token-file FILE [--ca FILE]] [--dist DIR] POLICY...
+      What is wrong with an installation, one line a fault with its remedy. POLICY are the
+      ClusterAdmissionPolicies as applied; the cluster is asked by kubectl, Envoy by its
+      admin port, a gateway by its document. Exit 0 when nothing is, 1 faults, 2 error.
   harness probe [--token-file FILE] [--ca FILE] URL
       The bastion's look at a gateway. Exit 0 healthy, 1 not, 2 no answer.
   harness serve [--policy FILE] [--listen ADDRESS:PORT] [--certificates DIR]
@@ -46,6 +52,7 @@ fn main() -> ExitCode {
         Some((command, rest)) if command == "admit" => admit::main(rest),
         Some((command, rest)) if command == "check-settings" => check_settings::main(rest),
         Some((command, rest)) if command == "canary" => canary::main(rest),
+        Some((command, rest)) if command == "doctor" => doctor::main(rest),
         Some((command, rest)) if command == "probe" => probe::main(rest),
         #[cfg(feature = "serve")]
         Some((command, rest)) if command == "serve" => serve::main(rest),

@@ -1,0 +1,199 @@
+//! `harness doctor`: asks the cluster, Envoy and a gateway, and hands what they
+//! say to [`harness::doctor`].
+
+use crate::client::Client;
+use anyhow::{bail, Context, Result};
+use gate::time::Timestamp;
+use gate::verdict::config_map_name;
+use harness::doctor::{self, Fault, Lane};
+use harness::scenario::run::Modules;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Every kind that the policy judges.
+const METADATA: &str = include_str!("../../../../policy/metadata.yml");
+
+struct Kubectl<'a> {
+    program: &'a str,
+    kubeconfig: Option<&'a str>,
+}
+
+impl Kubectl<'_> {
+    /// Whether it succeeded, and what it printed.
+    fn run(&self, arguments: &[&str]) -> Result<(bool, String)> {
+        let mut command = Command::new(self.program);
+        if let Some(file) = self.kubeconfig {
+            command.args(["--kubeconfig", file]);
+        }
+        let output = command.args(arguments).output().with_context(|| self.program.to_owned())?;
+        let text = if output.status.success() { output.stdout } else { output.stderr };
+        Ok((output.status.success(), String::from_utf8_lossy(&text).trim().to_owned()))
+    }
+
+    fn get(&self, arguments: &[&str]) -> Result<Value> {
+        let all = [&["get", "-o", "json", "--show-managed-fields"], arguments].concat();
+        let (done, text) = self.run(&all)?;
+        if !done {
+            bail!("kubectl get {}: {text}", arguments.join(" "));
+        }
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    fn items(&self, arguments: &[&str]) -> Result<Vec<Value>> {
+        Ok(self.get(arguments)?["items"].as_array().cloned().unwrap_or_default())
+    }
+
+    /// Whether an account may do something.
+    fn may(&self, account: &str, verb: &str, resource: &str, namespace: &str) -> Result<bool> {
+        let (_, text) = self.run(&[
+            "auth",
+            "can-i",
+            verb,
+            resource,
+            "--namespace",
+            namespace,
+            "--as",
+            account,
+        ])?;
+        match text.lines().last().unwrap_or_default() {
+            "yes" => Ok(true),
+            // A refusal goes to stdout with an exit of 1, which leaves this empty.
+            "no" | "" => Ok(false),
+            other => bail!("kubectl auth can-i: {other}"),
+        }
+    }
+}
+
+pub fn main(args: &[String]) -> Result<ExitCode> {
+    let known =
+        ["kubectl", "kubeconfig", "policy-server", "admin", "gateway", "token-file", "ca", "dist"];
+    let (options, files) = super::options(args, &known)?;
+    if files.is_empty() {
+        bail!("doctor needs the ClusterAdmissionPolicies that are applied");
+    }
+    let mut policies = vec![];
+    for file in files {
+        let text = std::fs::read_to_string(file).with_context(|| file.to_owned())?;
+        policies.push(serde_yaml_ng::from_str::<Value>(&text).with_context(|| file.to_owned())?);
+    }
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = Timestamp::from_millis(i64::try_from(since.as_millis())?);
+    let mut faults = doctor::policies::check(&policies, &serde_yaml_ng::from_str(METADATA)?);
+    faults.extend(of_cluster(&options, &policies, now)?);
+    if let Some(url) = options.get("admin") {
+        faults.extend(of_envoy(url)?);
+    }
+    if let Some(url) = options.get("gateway") {
+        let answer = Client::new(&options)?.send("GET", url, "/keda/metrics", "")?;
+        if answer.status != 200 {
+            bail!("{url}: {} {}", answer.status, answer.body.trim());
+        }
+        let merged = gate::parse::json(answer.body.as_bytes()).map_err(anyhow::Error::msg)?;
+        faults.extend(doctor::gateway::check(&merged, now));
+    }
+    for fault in &faults {
+        println!("FAULT  {fault}");
+    }
+    if faults.is_empty() {
+        println!("nothing is wrong");
+    }
+    Ok(ExitCode::from(u8::from(!faults.is_empty())))
+}
+
+fn of_envoy(url: &str) -> Result<Vec<Fault>> {
+    let get = |path: &str| -> Result<Value> {
+        let url = format!("{}{path}", url.trim_end_matches('/'));
+        let mut answer = ureq::get(&url).call().with_context(|| url.clone())?;
+        // Configurations of many clusters are long.
+        let text = answer.body_mut().with_config().limit(256 << 20).read_to_string()?;
+        serde_json::from_str(&text).with_context(|| url.clone())
+    };
+    Ok(doctor::envoy::check(&get("/server_info")?, &get("/config_dump")?))
+}
+
+fn of_cluster(
+    options: &BTreeMap<&str, &str>,
+    policies: &[Value],
+    now: Timestamp,
+) -> Result<Vec<Fault>> {
+    let kubectl = Kubectl {
+        program: options.get("kubectl").copied().unwrap_or("kubectl"),
+        kubeconfig: options.get("kubeconfig").copied(),
+    };
+    let modules = Modules::load(Path::new(options.get("dist").copied().unwrap_or("dist")))?;
+    let server = options.get("policy-server").copied().unwrap_or("kubewarden/policy-server");
+    let (namespace, account) =
+        server.split_once('/').context("--policy-server: NAMESPACE/ACCOUNT")?;
+    let server = format!("system:serviceaccount:{namespace}:{account}");
+    let mut webhooks = kubectl.items(&["validatingwebhookconfigurations"])?;
+    webhooks.extend(kubectl.items(&["mutatingwebhookconfigurations"])?);
+    let mut faults = vec![];
+    let mut done: Vec<String> = vec![];
+    for policy in policies {
+        let settings = &policy["spec"]["settings"];
+        let lanes = doctor::lanes(settings);
+        let name = policy["metadata"]["name"].as_str().unwrap_or_default();
+        faults.extend(doctor::webhooks::check(name, &lanes, &webhooks));
+        for lane in lanes {
+            if !done.contains(&lane.name) {
+                done.push(lane.name.clone());
+                faults.extend(of_lane(&kubectl, &modules, &server, settings, &lane, now)?);
+            }
+        }
+    }
+    Ok(faults)
+}
+
+fn of_lane(
+    kubectl: &Kubectl,
+    modules: &Modules,
+    server: &str,
+    settings: &Value,
+    lane: &Lane,
+    now: Timestamp,
+) -> Result<Vec<Fault>> {
+    let mut faults = vec![];
+    let namespace = lane.namespace.as_str();
+    for verb in ["get", "list"] {
+        if !kubectl.may(server, verb, "configmaps", namespace)? {
+            faults.push(Fault::new(
+                format!("{server} may not {verb} ConfigMaps in {namespace}"),
+                "Apply deploy/rbac/policy-server.yaml: every raise is refused without.",
+            ));
+        }
+    }
+    for (gateway, writer) in &lane.gateways {
+        let own = format!("configmaps/{}", config_map_name(gateway));
+        if !kubectl.may(writer, "patch", &own, namespace)? {
+            faults.push(Fault::new(
+                format!("{writer} may not patch {own} in {namespace}"),
+                "Apply its Role, as deploy/rbac/gateway-gw-a1.yaml: its verdict is never published.",
+            ));
+        }
+        for (other, _) in lane.gateways.iter().filter(|(other, _)| other != gateway) {
+            let theirs = format!("configmaps/{}", config_map_name(other));
+            if kubectl.may(writer, "patch", &theirs, namespace)? {
+                faults.push(Fault::new(
+                    format!("{writer} may patch {theirs}, another gateway's verdict"),
+                    "Narrow its Role by resourceNames.",
+                ));
+            }
+        }
+    }
+    let config_maps = kubectl.items(&["configmaps", "--namespace", namespace])?;
+    faults.extend(doctor::state::known(&modules.policy, settings, lane, &config_maps, now)?);
+    faults.extend(doctor::state::clocks(lane, &config_maps));
+    for name in &lane.scaled_objects {
+        match kubectl.get(&["scaledobjects.keda.sh", name, "--namespace", namespace]) {
+            Ok(object) => faults.extend(doctor::scaled_object::check(&object, true)),
+            Err(e) => faults.push(Fault::new(
+                format!("ScaledObject {name} of lane {}: {e:#}", lane.name),
+                "The settings name it: correct them, or apply it.",
+            )),
+        }
+    }
+    Ok(faults)
+}
