@@ -28,7 +28,11 @@ const ADMIN: &str = "admin-of-the-cluster-of-the-tests";
 /// Token of a member of `sre`, which may do anything in the cluster too.
 pub const ALICE: &str = "alice-of-the-cluster-of-the-tests";
 
-fn program(name: &str) -> Result<Command> {
+/// A program that was built from source.
+///
+/// # Errors
+/// It was not.
+pub fn program(name: &str) -> Result<Command> {
     let path = root(".tools/programs").join(name);
     if !path.exists() {
         bail!("{name} is not built: run scripts/build-programs.sh");

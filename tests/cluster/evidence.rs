@@ -15,7 +15,7 @@ programs, twice. First on a target that nobody guards, with a maximum of 3 and w
 6: the replicas that it reached are what the way is worth. Then on a target of the lane
 while that is frozen: what the API server said, and the replicas before, at most and in
 the end. (A ScaledJob that is reconciled while it creates Jobs creates one too many.)
-KEDA's own admission webhook does not run here: it would listen beyond loopback.
+KEDA's own admission webhook runs for its one row above, and not here.
 
 | way | what KEDA or Kubernetes do | unguarded | while frozen | replicas |
 |---|---|---|---|---|

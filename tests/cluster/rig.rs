@@ -51,6 +51,14 @@ pub fn read(path: &str) -> Result<String> {
     fs::read_to_string(root(path)).with_context(|| path.to_owned())
 }
 
+/// A YAML file that came with the programs.
+///
+/// # Errors
+/// There is none.
+pub fn read_program(path: &str) -> Result<Value> {
+    Ok(serde_yaml_ng::from_str(&read(&format!(".tools/programs/{path}"))?)?)
+}
+
 /// The shipped policies for this rig: a second gateway, a target for each way
 /// up, and a minimum of 0 since some of them begin there.
 fn policies(folder: &Path) -> Result<Vec<PathBuf>> {

@@ -410,6 +410,8 @@ fn others() -> Vec<Row> {
         .before(1, json!({ "triggers": idle_queue(), "maxReplicaCount": 1 }))
         .replicas(6)
         .spec(json!({ "advanced": { "restoreToOriginalReplicaCount": true } }))
+        // Without an HPA, which would lower it again a second later.
+        .annotate("paused", Some("true"))
         .then(Edit::Delete(At::ScaledObject)),
         Row::new("status.originalReplicaCount, then deletion", "what is written then")
             .before(3, json!({ "advanced": { "restoreToOriginalReplicaCount": true } }))
@@ -418,7 +420,8 @@ fn others() -> Vec<Row> {
                 At::ScaledObjectStatus,
                 json!({ "status": { "originalReplicaCount": 6 } }),
             ))
-            .then(Edit::Delete(At::ScaledObject)),
+            .annotate("paused", Some("true"))
+        .then(Edit::Delete(At::ScaledObject)),
         Row::new("status.hpaName", "names the HPA that KEDA deletes (read, not seen)")
             .then(Edit::Patch(
                 At::ScaledObjectStatus,

@@ -392,6 +392,7 @@ impl<'a> Story<'a> {
         let unguarded = field.unguarded()?;
         field.clear()?;
         self.saw("every way up, where nobody guards", "each does what is said of it");
+        self.kedas_own_webhook()?;
 
         self.rig.envoy.wait_for(20, "a document", |_| true);
         self.put_facts();
