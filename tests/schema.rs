@@ -27,3 +27,27 @@ fn digest() {
 fn verdict() {
     check("verdict.v1.schema.json", &schemars::schema_for!(Verdict));
 }
+
+/// Every field of the documents is explained, nested ones by their own name.
+#[test]
+fn the_documents_are_explained_field_by_field() {
+    fn fields(schema: &serde_json::Value, found: &mut Vec<String>) {
+        if let Some(properties) = schema["properties"].as_object() {
+            found.extend(properties.keys().cloned());
+        }
+        for (_, part) in schema["$defs"].as_object().into_iter().flatten() {
+            fields(part, found);
+        }
+    }
+    let text = std::fs::read_to_string(tests::root("docs/document.md")).unwrap();
+    for file in ["merged.v1", "verdict.v1", "digest.v1"] {
+        let schema = tests::root(&format!("schema/{file}.schema.json"));
+        let schema = std::fs::read_to_string(schema).unwrap();
+        let mut found = vec![];
+        fields(&serde_json::from_str(&schema).unwrap(), &mut found);
+        assert!(found.len() > 10, "{file}");
+        for field in found {
+            assert!(text.contains(&format!("`{field}`")), "docs/document.md: {file} {field}");
+        }
+    }
+}
