@@ -4,6 +4,7 @@ mod api_server;
 mod bad_input;
 mod budgets;
 mod digests;
+mod doctor;
 mod error_classes;
 mod failure;
 mod filter;

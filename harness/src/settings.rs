@@ -55,23 +55,22 @@ pub fn find(document: &Value) -> Vec<Found> {
         return vec![found("configuration", Of::Filter, document)];
     }
     let mut all = vec![];
-    in_envoy(document, &mut all);
+    plugins(document, &mut |plugin| {
+        let text = plugin["configuration"]["value"].as_str().unwrap_or_default();
+        let settings =
+            serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
+        let what = format!("plugin {}", plugin["name"].as_str().unwrap_or("?"));
+        all.push(Found { what, of: Of::Filter, settings });
+    });
     all
 }
 
-/// Plugins of an Envoy configuration, wherever they stand.
-fn in_envoy(value: &Value, all: &mut Vec<Found>) {
-    if value.get("vm_config").is_some() {
-        let text = value["configuration"]["value"].as_str().unwrap_or_default();
-        let settings =
-            serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
-        let what = format!("plugin {}", value["name"].as_str().unwrap_or("?"));
-        all.push(Found { what, of: Of::Filter, settings });
-        return;
-    }
+/// Calls `visit` with every Wasm plugin of an Envoy configuration, wherever it stands.
+pub fn plugins(value: &Value, visit: &mut impl FnMut(&Value)) {
     match value {
-        Value::Array(items) => items.iter().for_each(|v| in_envoy(v, all)),
-        Value::Object(map) => map.values().for_each(|v| in_envoy(v, all)),
+        Value::Object(map) if map.contains_key("vm_config") => visit(value),
+        Value::Object(map) => map.values().for_each(|v| plugins(v, visit)),
+        Value::Array(items) => items.iter().for_each(|v| plugins(v, visit)),
         _ => {}
     }
 }

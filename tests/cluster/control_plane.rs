@@ -28,11 +28,7 @@ const ADMIN: &str = "admin-of-the-cluster-of-the-tests";
 /// Token of a member of `sre`, which may do anything in the cluster too.
 pub const ALICE: &str = "alice-of-the-cluster-of-the-tests";
 
-/// A program that was built from source.
-///
-/// # Errors
-/// It was not.
-pub fn program(name: &str) -> Result<Command> {
+fn program(name: &str) -> Result<Command> {
     let path = root(".tools/programs").join(name);
     if !path.exists() {
         bail!("{name} is not built: run scripts/build-programs.sh");
@@ -162,6 +158,20 @@ impl ControlPlane {
     }
 }
 
+/// A program of KEDA's, as its pods run it.
+///
+/// # Errors
+/// It was not built.
+pub fn of_keda(name: &str, config: &Path) -> Result<Command> {
+    let mut command = program(name)?;
+    command
+        .env("POD_NAMESPACE", "keda")
+        .env("KEDA_CLUSTER_OBJECT_NAMESPACE", "keda")
+        .env("WATCH_NAMESPACE", "")
+        .env("KUBECONFIG", config);
+    Ok(command)
+}
+
 fn start_keda(folder: &Path, api: &Api) -> Result<(Program, Program)> {
     // Copied from its module when its programs were built.
     let keda = root(".tools/programs/keda-config");
@@ -184,12 +194,8 @@ fn start_keda(folder: &Path, api: &Api) -> Result<(Program, Program)> {
     }
     let config = kubeconfig(folder, "keda", &api.as_user(&api.token_of("keda", "keda-operator")?))?;
     let (grpc, health, metrics, secure) = (free_port(), free_port(), free_port(), free_port());
-    let mut operator = program("keda-operator")?;
+    let mut operator = of_keda("keda-operator", &config)?;
     operator
-        .env("POD_NAMESPACE", "keda")
-        .env("KEDA_CLUSTER_OBJECT_NAMESPACE", "keda")
-        .env("WATCH_NAMESPACE", "")
-        .env("KUBECONFIG", &config)
         .args(["--leader-elect=false", "--zap-log-level=info", "--zap-encoder=console"])
         .arg(format!("--metrics-bind-address=127.0.0.1:{metrics}"))
         .arg(format!("--health-probe-bind-address=127.0.0.1:{health}"))
@@ -200,12 +206,8 @@ fn start_keda(folder: &Path, api: &Api) -> Result<(Program, Program)> {
     let operator = Program::start(folder, "keda-operator", operator)?;
     operator
         .wait_until(60, || ureq::get(format!("http://127.0.0.1:{health}/readyz")).call().is_ok())?;
-    let mut adapter = program("keda-adapter")?;
+    let mut adapter = of_keda("keda-adapter", &config)?;
     adapter
-        .env("POD_NAMESPACE", "keda")
-        .env("KEDA_CLUSTER_OBJECT_NAMESPACE", "keda")
-        .env("WATCH_NAMESPACE", "")
-        .env("KUBECONFIG", &config)
         .args(["--bind-address=127.0.0.1", &format!("--secure-port={secure}")])
         .arg(format!("--port={}", free_port()))
         .arg(format!("--metrics-service-address=127.0.0.1:{grpc}"))

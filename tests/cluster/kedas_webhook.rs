@@ -1,7 +1,7 @@
 //! KEDA's own admission webhook, for the one row that speaks of it: it refuses a
 //! second ScaledObject on a target, and is never asked about a plain HPA.
 
-use crate::control_plane::program;
+use crate::control_plane::of_keda;
 use crate::processes::Program;
 use crate::rig::read_program;
 use crate::story::Story;
@@ -34,10 +34,8 @@ impl Story<'_> {
     pub fn kedas_own_webhook(&mut self) -> Result<()> {
         let folder = &self.plane.folder;
         let (port, health, metrics) = (free_port(), free_port(), free_port());
-        let mut command = program("keda-webhooks")?;
+        let mut command = of_keda("keda-webhooks", &folder.join("keda.kubeconfig"))?;
         command
-            .env("POD_NAMESPACE", "keda")
-            .env("KUBECONFIG", folder.join("keda.kubeconfig"))
             .arg(format!("--port={port}"))
             .arg(format!("--health-probe-bind-address=127.0.0.1:{health}"))
             .arg(format!("--metrics-bind-address=127.0.0.1:{metrics}"))

@@ -4,6 +4,7 @@
 //! `docs/evidence.md`.
 
 mod api;
+mod chapters;
 mod control_plane;
 mod evidence;
 mod faults;

@@ -1,6 +1,7 @@
 //! Envoy, by its admin port: version, and how the plugins are set up.
 
 use super::Fault;
+use crate::settings;
 use gate::parse;
 use serde_json::Value;
 
@@ -22,28 +23,33 @@ impl Plugin {
     }
 }
 
-fn plugins(value: &Value, all: &mut Vec<Plugin>) {
-    if let Some(vm) = value.get("vm_config") {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let configuration = text(&value["configuration"]["value"]);
-        let configuration: Value = parse::json(configuration.as_bytes()).unwrap_or_default();
-        // Others' plugins have no lane.
+/// Our plugins; others' have no lane.
+fn plugins(config_dump: &Value) -> Vec<Plugin> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut all = vec![];
+    settings::plugins(config_dump, &mut |plugin| {
+        let (vm, configuration) = (&plugin["vm_config"], &plugin["configuration"]["value"]);
+        let configuration: Value = parse::json(text(configuration).as_bytes()).unwrap_or_default();
         if configuration.get("lane").is_some() {
             all.push(Plugin {
-                name: text(&value["name"]),
+                name: text(&plugin["name"]),
                 vm: (text(&vm["vm_id"]), text(&vm["configuration"]["value"])),
-                failure_policy: text(&value["failure_policy"]),
-                stops: value["allow_on_headers_stop_iteration"] == true,
+                failure_policy: text(&plugin["failure_policy"]),
+                stops: plugin["allow_on_headers_stop_iteration"] == true,
                 configuration,
             });
         }
-        return;
-    }
-    match value {
-        Value::Array(items) => items.iter().for_each(|v| plugins(v, all)),
-        Value::Object(map) => map.values().for_each(|v| plugins(v, all)),
-        _ => {}
-    }
+    });
+    all
+}
+
+/// Whether a gateway lowers maxima: it publishes, and was not told to leave them.
+pub fn lowers_caps(config_dump: &Value) -> bool {
+    let publishes = |p: &Plugin| {
+        let publish = &p.configuration["publish"];
+        publish.is_object() && publish["lower_max_replicas"] != false
+    };
+    plugins(config_dump).iter().any(publishes)
 }
 
 /// `server_info` and `config_dump` as the admin port answers them.
@@ -63,8 +69,7 @@ pub fn check(server_info: &Value, config_dump: &Value) -> Vec<Fault> {
             "Update Envoy.",
         );
     }
-    let mut all = vec![];
-    plugins(config_dump, &mut all);
+    let all = plugins(config_dump);
     let endpoints: Vec<&Plugin> = all.iter().filter(|p| p.has_role("endpoint")).collect();
     let probes: Vec<&Plugin> = all.iter().filter(|p| p.has_role("probe")).collect();
     for (role, of) in [("endpoint", &endpoints), ("probe", &probes)] {
@@ -166,6 +171,20 @@ mod tests {
         change(&mut changed, &mut |plugin| with(plugin));
         let faults = check(&info("1.40.0"), &changed);
         assert!(faults.iter().any(|f| f.what.contains(expected)), "{faults:?}");
+    }
+
+    #[test]
+    fn who_lowers_maxima() {
+        let mut changed = shipped();
+        assert!(lowers_caps(&changed));
+        change(&mut changed, &mut |plugin| {
+            configure(plugin, |c| {
+                if c["publish"].is_object() {
+                    c["publish"]["lower_max_replicas"] = false.into();
+                }
+            });
+        });
+        assert!(!lowers_caps(&changed));
     }
 
     #[test]

@@ -4,6 +4,11 @@ use super::Fault;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
+/// The policy server's own time-out of an evaluation, and the API server's of a
+/// webhook, where a policy says nothing, seconds.
+pub const DEFAULT_EVAL_S: u64 = 2;
+const DEFAULT_WEBHOOK_S: u64 = 10;
+
 fn name(policy: &Value) -> &str {
     policy["metadata"]["name"].as_str().unwrap_or("?")
 }
@@ -35,7 +40,9 @@ pub fn check(policies: &[Value], metadata: &Value) -> Vec<Fault> {
             );
         }
         let seconds = |key: &str| spec[key].as_u64();
-        if seconds("timeoutEvalSeconds").unwrap_or(2) >= seconds("timeoutSeconds").unwrap_or(10) {
+        if seconds("timeoutEvalSeconds").unwrap_or(DEFAULT_EVAL_S)
+            >= seconds("timeoutSeconds").unwrap_or(DEFAULT_WEBHOOK_S)
+        {
             fault(
                 policy,
                 "timeoutEvalSeconds is not below timeoutSeconds",

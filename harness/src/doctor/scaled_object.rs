@@ -6,7 +6,7 @@ use serde_json::Value;
 /// Field managers of GitOps tools, as they begin.
 const GITOPS: [&str; 5] = ["argocd", "kustomize-controller", "helm-controller", "fleet", "flux"];
 
-/// `lowers` says that a gateway has `publish.lower_max_replicas`, the default.
+/// `lowers` says that a gateway lowers maxima, which is the default.
 pub fn check(object: &Value, lowers: bool) -> Option<Fault> {
     let owners = object["metadata"]["managedFields"].as_array().into_iter().flatten();
     let owner = owners

@@ -7,13 +7,11 @@ use crate::module::CompiledModule;
 use crate::policy_host::PolicyHost;
 use crate::scenario::setup::admission_request;
 use anyhow::Result;
+use gate::threshold::MAX_FUTURE_S;
 use gate::time::Timestamp;
 use gate::verdict::{self, Verdict};
 use serde_json::{json, Value};
 use std::sync::{Arc, Mutex};
-
-/// Seconds that a gateway's clock may be off.
-const SKEW_S: i64 = 30;
 
 /// What the policy would say of a raise on the lane now, where that is not the
 /// canary's doing: a gateway that is not known.
@@ -75,7 +73,7 @@ pub fn clocks(lane: &Lane, config_maps: &[Value]) -> Vec<Fault> {
             .max();
         let (Ok(verdict), Some(written)) = (Verdict::parse(text), written) else { continue };
         let off_s = verdict.observed_at.since(written);
-        if off_s.abs() > SKEW_S {
+        if off_s.abs() > MAX_FUTURE_S {
             let way = if off_s > 0 { "ahead of" } else { "behind" };
             faults.push(Fault::new(
                 format!("gateway {gateway}'s clock is {} s {way} the API server's", off_s.abs()),

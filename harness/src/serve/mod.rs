@@ -11,6 +11,7 @@ mod instances;
 mod lookups;
 mod review;
 
+use crate::doctor::policies::DEFAULT_EVAL_S;
 use anyhow::{Context, Result};
 use axum::extract::{DefaultBodyLimit, Path as UrlPath, State};
 use axum::http::StatusCode;
@@ -50,9 +51,6 @@ pub struct Deployment {
     pub timeout: Duration,
 }
 
-/// The policy server's own, where `timeoutEvalSeconds` is absent.
-const DEFAULT_TIMEOUT_S: u64 = 2;
-
 impl Deployment {
     /// # Errors
     /// What of a ClusterAdmissionPolicy is missing.
@@ -62,7 +60,7 @@ impl Deployment {
         let resources = spec["contextAwareResources"].as_array().into_iter().flatten();
         let granted = resources.map(|r| Some((text(r, "apiVersion")?, text(r, "kind")?)));
         let granted: Option<Vec<_>> = granted.collect();
-        let seconds = spec["timeoutEvalSeconds"].as_u64().unwrap_or(DEFAULT_TIMEOUT_S);
+        let seconds = spec["timeoutEvalSeconds"].as_u64().unwrap_or(DEFAULT_EVAL_S);
         Ok(Self {
             name: text(&policy["metadata"], "name").context("metadata.name is missing")?,
             settings: spec.get("settings").context("spec.settings is missing")?.clone(),

@@ -29,7 +29,7 @@ impl Kubectl<'_> {
             command.args(["--kubeconfig", file]);
         }
         let output = command.args(arguments).output().with_context(|| self.program.to_owned())?;
-        let text = if output.status.success() { output.stdout } else { output.stderr };
+        let text = if output.stdout.is_empty() { output.stderr } else { output.stdout };
         Ok((output.status.success(), String::from_utf8_lossy(&text).trim().to_owned()))
     }
 
@@ -60,8 +60,7 @@ impl Kubectl<'_> {
         ])?;
         match text.lines().last().unwrap_or_default() {
             "yes" => Ok(true),
-            // A refusal goes to stdout with an exit of 1, which leaves this empty.
-            "no" | "" => Ok(false),
+            "no" => Ok(false),
             other => bail!("kubectl auth can-i: {other}"),
         }
     }
@@ -82,10 +81,14 @@ pub fn main(args: &[String]) -> Result<ExitCode> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = Timestamp::from_millis(i64::try_from(since.as_millis())?);
     let mut faults = doctor::policies::check(&policies, &serde_yaml_ng::from_str(METADATA)?);
-    faults.extend(of_cluster(&options, &policies, now)?);
+    // Of a gateway that is not asked the default is taken.
+    let mut lowers = true;
     if let Some(url) = options.get("admin") {
-        faults.extend(of_envoy(url)?);
+        let (info, dump) = (admin(url, "/server_info")?, admin(url, "/config_dump")?);
+        faults.extend(doctor::envoy::check(&info, &dump));
+        lowers = doctor::envoy::lowers_caps(&dump);
     }
+    faults.extend(of_cluster(&options, &policies, lowers, now)?);
     if let Some(url) = options.get("gateway") {
         let answer = Client::new(&options)?.send("GET", url, "/keda/metrics", "")?;
         if answer.status != 200 {
@@ -103,20 +106,19 @@ pub fn main(args: &[String]) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!faults.is_empty())))
 }
 
-fn of_envoy(url: &str) -> Result<Vec<Fault>> {
-    let get = |path: &str| -> Result<Value> {
-        let url = format!("{}{path}", url.trim_end_matches('/'));
-        let mut answer = ureq::get(&url).call().with_context(|| url.clone())?;
-        // Configurations of many clusters are long.
-        let text = answer.body_mut().with_config().limit(256 << 20).read_to_string()?;
-        serde_json::from_str(&text).with_context(|| url.clone())
-    };
-    Ok(doctor::envoy::check(&get("/server_info")?, &get("/config_dump")?))
+/// What Envoy's admin port answers.
+fn admin(url: &str, path: &str) -> Result<Value> {
+    let url = format!("{}{path}", url.trim_end_matches('/'));
+    let mut answer = ureq::get(&url).call().with_context(|| url.clone())?;
+    // Configurations of many clusters are long.
+    let text = answer.body_mut().with_config().limit(256 << 20).read_to_string()?;
+    serde_json::from_str(&text).with_context(|| url)
 }
 
 fn of_cluster(
     options: &BTreeMap<&str, &str>,
     policies: &[Value],
+    lowers: bool,
     now: Timestamp,
 ) -> Result<Vec<Fault>> {
     let kubectl = Kubectl {
@@ -141,6 +143,7 @@ fn of_cluster(
             if !done.contains(&lane.name) {
                 done.push(lane.name.clone());
                 faults.extend(of_lane(&kubectl, &modules, &server, settings, &lane, now)?);
+                faults.extend(of_scaled_objects(&kubectl, &lane, lowers));
             }
         }
     }
@@ -186,14 +189,19 @@ fn of_lane(
     let config_maps = kubectl.items(&["configmaps", "--namespace", namespace])?;
     faults.extend(doctor::state::known(&modules.policy, settings, lane, &config_maps, now)?);
     faults.extend(doctor::state::clocks(lane, &config_maps));
-    for name in &lane.scaled_objects {
+    Ok(faults)
+}
+
+fn of_scaled_objects(kubectl: &Kubectl, lane: &Lane, lowers: bool) -> Vec<Fault> {
+    let of = |name: &String| {
+        let namespace = lane.namespace.as_str();
         match kubectl.get(&["scaledobjects.keda.sh", name, "--namespace", namespace]) {
-            Ok(object) => faults.extend(doctor::scaled_object::check(&object, true)),
-            Err(e) => faults.push(Fault::new(
+            Ok(object) => doctor::scaled_object::check(&object, lowers),
+            Err(e) => Some(Fault::new(
                 format!("ScaledObject {name} of lane {}: {e:#}", lane.name),
                 "The settings name it: correct them, or apply it.",
             )),
         }
-    }
-    Ok(faults)
+    };
+    lane.scaled_objects.iter().filter_map(of).collect()
 }
