@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Each installs what it needs and builds what it runs.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench cluster package soak verdicts fuzz mutants lint wasm setup clean
+.PHONY: help demo test bench cluster package shipped soak verdicts fuzz mutants lint wasm setup clean
 
 DIST := dist
 
@@ -23,13 +23,18 @@ bench: wasm ## what the policy and the filter cost, against ones that do nothing
 
 cluster: wasm ## the gate in a real Kubernetes with KEDA, on loopback; builds them from source the first time
 	@scripts/setup.sh envoy servers cluster
-	@scripts/build-programs.sh
+	@scripts/build-programs.sh cluster
 	@cargo build --locked -q -p harness -p tests --bin harness --bin cluster
 	@cargo build --locked -q -p skewed-clock
 	@cargo run --locked -q -p tests --bin cluster
 
 package: ## what a release consists of, in dist/: modules, SBOMs, OCI layouts, checksums; built twice
 	@scripts/package.sh
+
+shipped: wasm ## what a release has besides the modules: chart, workflow, scripts, licences (needs Go once)
+	@scripts/setup.sh shipped
+	@scripts/build-programs.sh shipped
+	cargo test --locked -p tests --test shipped
 
 soak: wasm ## millions of requests and a thousand configuration pushes: memory must be flat
 	@scripts/setup.sh envoy
@@ -49,6 +54,7 @@ mutants: ## which changes of the deciding code no test would notice; takes hours
 lint: ## formatting and clippy, warnings are errors
 	cargo fmt --all -- --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked -p tests --test shipped -- -D warnings
 
 wasm: ## both modules into dist/
 	@scripts/setup.sh wasm

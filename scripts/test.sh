@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every test and ends with one line that counts them all.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 log=target/test.log
 mkdir -p target
 cargo test --locked --workspace --no-fail-fast 2>&1 | tee "$log"

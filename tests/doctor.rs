@@ -50,11 +50,18 @@ fn each_fault_of_a_gateway() {
     }
 }
 
-/// Of the shipped policy's lane, by what the API server lists.
-fn known(s: &Simulation, config_maps: &[Value]) -> Option<String> {
+fn shipped_settings() -> Value {
     let text = std::fs::read_to_string(root("deploy/kubewarden/guard.yaml")).unwrap();
     let policy: Value = serde_yaml_ng::from_str(&text).unwrap();
-    let settings = &policy["spec"]["settings"];
+    policy["spec"]["settings"].clone()
+}
+
+/// Of the shipped policy's lane, by what the API server lists.
+fn known(s: &Simulation, config_maps: &[Value]) -> Option<String> {
+    known_in(&shipped_settings(), s, config_maps)
+}
+
+fn known_in(settings: &Value, s: &Simulation, config_maps: &[Value]) -> Option<String> {
     let lane = lanes(settings).remove(0);
     let now = s.clock().now();
     let fault = state::known(&modules().policy, settings, &lane, config_maps, now).unwrap();
@@ -70,6 +77,22 @@ fn a_gateway_that_is_not_known() {
     assert!(absent.contains("Gateway gw-a1 is not known"), "{absent}");
     object["data"]["verdict"] = json!("{}");
     assert!(known(&s, &[object.clone()]).unwrap().contains("is not known"));
+    // Whatever the lane's first target is.
+    for (kind, name, scaled_object) in [
+        ("Deployment", "z", Some("so-a")),
+        ("StatefulSet", "z", None),
+        ("Rollout", "z", None),
+        ("ScaledJob", "z", None),
+    ] {
+        let mut settings = shipped_settings();
+        let mut target = json!({ "kind": kind, "name": name, "slice": "stable" });
+        if let Some(scaled_object) = scaled_object {
+            target["scaledObject"] = scaled_object.into();
+        }
+        settings["lanes"][0]["targets"] = json!([target]);
+        let fault = known_in(&settings, &s, &[]).unwrap_or_default();
+        assert!(fault.contains("Gateway gw-a1 is not known"), "{kind}: {fault}");
+    }
     // A canary that holds the lane is no fault.
     assert_eq!(command(&mut s, &json!({ "action": "begin", "weight": 0.1 })).status, 204);
     s.run_to(260).unwrap();

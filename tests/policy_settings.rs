@@ -49,7 +49,7 @@ fn shipped_policies_are_taken_and_cover_every_kind() {
     let mut shipped = Vec::new();
     let mut conditions = Vec::new();
     for (file, failure_policy, timeout) in
-        [("guard", "Fail", 5), ("scale-freeze", "Fail", 2), ("monitor", "Ignore", 5)]
+        [("guard", "Fail", 5), ("scale-freeze", "Fail", 3), ("monitor", "Ignore", 5)]
     {
         let policy = yaml(&root("deploy/kubewarden").join(format!("{file}.yaml")));
         assert_eq!(policy["kind"], "ClusterAdmissionPolicy", "{file}");

@@ -308,6 +308,25 @@ fn the_management_listener_speaks_tls_alone() {
     assert!(line.is_some_and(|l| !l.contains("lane=")), "{line:?}");
 }
 
+/// By the management listener, without a token; and nothing else of the admin port.
+#[test]
+fn prometheus_finds_the_statistics_and_no_more() {
+    for configuration in ["access-logger.yaml", "http-filter.yaml"] {
+        let rig = rig(configuration, SECONDS);
+        let get = |path: &str| {
+            let url = format!("http://127.0.0.1:{}{path}", rig.envoy.management);
+            tests::envoy::answer(rig.envoy.agent().get(url).call())
+        };
+        rig.envoy.wait_for(20, "a document", |_| true);
+        let scraped = get("/stats/prometheus?filter=canary_gate");
+        assert_eq!(scraped.status, 200);
+        assert!(scraped.body.contains("canary_gate_observed_at_seconds"), "{}", scraped.body);
+        for other in ["/", "/stats", "/config_dump", "/stats/prometheus/../../quitquitquit"] {
+            assert_eq!(get(other).status, 404, "{other}");
+        }
+    }
+}
+
 /// As Envoy's own routes do: a host in any case is the same host.
 #[test]
 fn a_host_in_any_case_is_its_slice() {

@@ -36,6 +36,11 @@ fn one_version_everywhere() {
         assert_eq!(policy["spec"]["module"], json!(format!("registry://{image}")), "{file}");
     }
     let filter = format!("proxy-filter:v{version}");
+    let chart = yaml("charts/canary-gate/Chart.yaml");
+    assert_eq!((&chart["version"], &chart["appVersion"]), (&json!(version), &json!(version)));
+    assert_eq!(chart["description"], hub["description"]);
+    let values = yaml("charts/canary-gate/values.yaml");
+    assert_eq!(values["image"]["repository"], json!(url));
     for file in ["istio/wasmplugin", "envoy-gateway/envoyextensionpolicy"] {
         let text = fs::read_to_string(root(&format!("deploy/{file}.yaml"))).unwrap();
         assert!(text.contains(&filter), "{file}");
@@ -69,6 +74,40 @@ fn artifact_hub_says_what_the_metadata_says() {
     assert_eq!(named, asked);
 }
 
+/// What Kubewarden's conventions add to the hub's page, as kwctl writes it.
+#[test]
+fn artifact_hub_has_the_rules_and_the_form() {
+    let (hub, metadata) = (yaml("artifacthub-pkg.yml"), yaml("policy/metadata.yml"));
+    let inner = |key: &str| -> Value {
+        serde_yaml_ng::from_str(hub["annotations"][key].as_str().unwrap()).unwrap()
+    };
+    assert_eq!(inner("kubewarden/rules"), metadata["rules"]);
+    assert_eq!(inner("kubewarden/contextAwareResources"), metadata["contextAwareResources"]);
+    assert_eq!(inner("kubewarden/questions-ui"), yaml("questions-ui.yml"));
+}
+
+/// Each dependency has its reason.
+#[test]
+fn each_dependency_is_explained() {
+    let cargo = fs::read_to_string(root("Cargo.toml")).unwrap();
+    let (_, list) = cargo.split_once("[workspace.dependencies]\n").unwrap();
+    let declared: BTreeSet<&str> = list
+        .lines()
+        .take_while(|l| !l.starts_with('['))
+        .filter(|l| l.contains(" = ") && !l.contains("path = "))
+        .map(|l| l.split(" = ").next().unwrap())
+        .collect();
+    let text = fs::read_to_string(root("docs/decisions.md")).unwrap();
+    let (_, table) = text.split_once("## Dependencies\n").unwrap();
+    let explained: BTreeSet<&str> = table
+        .lines()
+        .filter_map(|l| l.strip_prefix("| ")?.split(" | ").next())
+        .filter(|name| *name != "crate")
+        .collect();
+    assert!(declared.len() > 30);
+    assert_eq!(explained, declared, "docs/decisions.md, Dependencies");
+}
+
 /// The sample is valid, has every key, and is what Rancher's form begins with.
 #[test]
 fn the_sample_of_settings_is_taken_and_whole() {
@@ -88,6 +127,20 @@ fn the_sample_of_settings_is_taken_and_whole() {
     });
     let answered = Value::Object(answered.collect());
     assert_eq!(answered, sample);
+}
+
+/// From the top of the README to a raise that is refused: five minutes of reading, code
+/// and all, at 230 words a minute.
+#[test]
+fn a_newcomer_gets_there_in_five_minutes() {
+    let until = |file: &str, mark: &str| -> usize {
+        let text = fs::read_to_string(root(file)).unwrap();
+        let (before, _) = text.split_once(mark).unwrap_or_else(|| panic!("{file}: {mark}"));
+        before.split_whitespace().count()
+    };
+    let words =
+        until("README.md", "docs/install.md") + until("docs/install.md", "denied the request");
+    assert!(words < 5 * 230, "{words} words");
 }
 
 /// Whoever is paged finds the alert by its name.

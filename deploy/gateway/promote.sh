@@ -34,7 +34,7 @@ ask() {
 ask || refuse "no answer from $CANARY_GATE_URL: $document"
 case "$document" in
     *'"promotion_frozen":false'*) ;;
-    *'"promotion_frozen":true'*) refuse 'a canary is active, or whether one is, is not known: promote after `end`' ;;
+    *'"promotion_frozen":true'*) refuse "a canary is active, or whether one is, is not known: promote after 'end'" ;;
     *) refuse "the answer does not say whether promotions are frozen: $document" ;;
 esac
 rsync "$@" || exit

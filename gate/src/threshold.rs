@@ -163,6 +163,10 @@ pub const ABORT_POLLS: u32 = 2;
 /// How far in the future a reading may be dated before it is no reading, seconds.
 pub const MAX_FUTURE_S: i64 = 30;
 
+/// How long the previous digest of a token counts after a rotation, seconds.
+/// KEDA keeps an old token until it fails, so this is long.
+pub const TOKEN_OVERLAP_S: u64 = 7 * 24 * 3_600;
+
 #[cfg(test)]
 mod tests {
     use super::*;

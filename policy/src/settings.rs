@@ -208,7 +208,9 @@ fn read_rules(f: &mut Fields) -> Vec<(Rule, Enforcement)> {
         return rules;
     };
     for (key, value) in map.iter() {
-        let enforcement = Enforcement::parse(value.as_str().unwrap_or_default());
+        // `off` without quotes is false in YAML 1.1, which kubectl and Helm read.
+        let off = (value.as_bool() == Some(false)).then_some("off");
+        let enforcement = Enforcement::parse(off.or(value.as_str()).unwrap_or_default());
         match (Rule::parse(key), enforcement) {
             (Ok(rule), Ok(enforcement)) => rules.push((rule, enforcement)),
             (Err(e), _) => f.fault("rules", &e),

@@ -3,10 +3,12 @@
 //! and metrics adapter, each a program of its own, under its own account.
 
 use crate::api::Api;
+use crate::egress::Egress;
 use crate::processes::Program;
 use anyhow::{bail, Context, Result};
 use serde_json::{json, Value};
 use std::fs;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tests::root;
@@ -19,19 +21,38 @@ pub struct ControlPlane {
     _controller_manager: Program,
     pub api_server: Program,
     pub etcd: Program,
+    access: Access,
+}
+
+/// What every part of the rig goes by.
+#[derive(Clone)]
+pub struct Access {
     /// As a member of system:masters.
     pub api: Api,
+    pub egress: Egress,
     pub folder: PathBuf,
+}
+
+impl Deref for ControlPlane {
+    type Target = Access;
+
+    fn deref(&self) -> &Access {
+        &self.access
+    }
 }
 
 const ADMIN: &str = "admin-of-the-cluster-of-the-tests";
 /// Token of a member of `sre`, which may do anything in the cluster too.
 pub const ALICE: &str = "alice-of-the-cluster-of-the-tests";
 
-fn program(name: &str) -> Result<Command> {
+/// A program that was built for this.
+///
+/// # Errors
+/// It was not.
+pub fn program(name: &str) -> Result<Command> {
     let path = root(".tools/programs").join(name);
     if !path.exists() {
-        bail!("{name} is not built: run scripts/build-programs.sh");
+        bail!("{name} is not built: run scripts/build-programs.sh cluster");
     }
     Ok(Command::new(path))
 }
@@ -85,6 +106,8 @@ impl ControlPlane {
             .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
             .args(["--initial-cluster", &format!("default={peer}")]);
         let etcd = Program::start(folder, "etcd", etcd)?;
+        let egress = Egress::start()?;
+        fs::write(file("egress.json"), egress.configuration().to_string())?;
         let port = free_port();
         let api = Api::new(port, ADMIN);
         let mut api_server = program("kube-apiserver")?;
@@ -98,6 +121,8 @@ impl ControlPlane {
             .arg(file("sa.pub"))
             .arg("--service-account-signing-key-file")
             .arg(file("sa.key"))
+            .arg("--egress-selector-config-file")
+            .arg(file("egress.json"))
             .args(["--service-cluster-ip-range", "10.0.0.0/24", "--authorization-mode", "RBAC"])
             .arg("--token-auth-file")
             .arg(file("tokens.csv"))
@@ -121,6 +146,8 @@ impl ControlPlane {
             .arg(&admin)
             .arg("--service-account-private-key-file")
             .arg(file("sa.key"))
+            .arg("--root-ca-file")
+            .arg(file("certs/apiserver.crt"))
             // Each controller under its own account: the HPA's is what a freeze must stop.
             .args(["--use-service-account-credentials=true", "--leader-elect=false"])
             .args(["--bind-address=127.0.0.1", &format!("--secure-port={}", free_port())])
@@ -143,11 +170,12 @@ impl ControlPlane {
             _controller_manager: controller_manager,
             api_server,
             etcd,
-            api,
-            folder: folder.to_owned(),
+            access: Access { api, egress, folder: folder.to_owned() },
         })
     }
+}
 
+impl Access {
     /// A kubeconfig of a service account.
     ///
     /// # Errors

@@ -24,8 +24,8 @@ KEDA's own admission webhook runs for its one row above, and not here.
 const LATENCY: &str = "
 ## Admission latency
 
-The guard, asked by the API server 50 times a second for ten seconds, with `harness serve`
-in front of it and everything else on the same machine: the bucket of the API server's own
+The guard, asked by the API server 50 times a second for ten seconds, in Kubewarden's
+policy server and with everything else on the same machine: the bucket of the API server's own
 `apiserver_admission_webhook_admission_duration_seconds` in which the quantile lies, and
 the whole PATCH at the client, from when it was due, milliseconds.
 
@@ -49,14 +49,16 @@ pub fn versions(plane: &ControlPlane) -> Result<Vec<String>> {
     Ok(vec![
         format!("Kubernetes {kubernetes}, {}, KEDA {keda}", said(".tools/programs/etcd")?),
         format!(
-            "Envoy {envoy} with `dist/proxy-filter.wasm`, `harness serve` with `dist/policy.wasm`"
+            "Kubewarden by its charts: its controller, {} with `dist/policy.wasm` from a registry",
+            said(".tools/programs/policy-server")?
         ),
+        format!("Envoy {envoy} with `dist/proxy-filter.wasm`"),
     ])
 }
 
 pub fn text(versions: &[String], story: &Story<'_>) -> String {
     let mut text = String::from(
-        "# Evidence\n\nWritten by `make cluster`: what a real API server, a real HPA controller and a real\nKEDA did with this policy and this filter between them.\n\n",
+        "# Evidence\n\nWritten by `make cluster`: what a real API server, a real HPA controller, a real\nKEDA and a real Kubewarden did with this policy and this filter between them.\n\n",
     );
     for version in versions {
         let _ = writeln!(text, "- {version}");

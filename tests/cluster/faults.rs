@@ -138,18 +138,18 @@ impl Story<'_> {
     }
 
     fn webhook_hangs(&mut self) -> Result<()> {
-        self.rig.webhook.pause()?;
+        self.rig.webhook()?.pause()?;
         let done = self.webhook_hung();
-        self.rig.webhook.resume()?;
+        self.rig.webhook()?.resume()?;
         done?;
         self.no_raise("the webhook answers again: a raise", "cap-frozen: ")?;
-        self.rig.webhook.kill();
+        self.rig.webhook()?.kill();
         self.no_raise("the webhook is killed: a raise", "failed calling webhook")?;
         self.lowers("the webhook is killed: a lowering", 4, 5)?;
-        self.rig.webhook.start_again()?;
+        self.rig.webhook()?.start_again()?;
         let begun = Instant::now();
         while self.no_raise("the webhook is started again: a raise", "cap-frozen: ").is_err() {
-            ensure!(begun.elapsed() < Duration::from_secs(60), "{}", self.rig.webhook.tail());
+            ensure!(begun.elapsed() < Duration::from_secs(60), "{}", self.rig.webhook()?.tail());
             thread::sleep(Duration::from_millis(200));
         }
         Ok(())

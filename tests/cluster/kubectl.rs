@@ -10,10 +10,12 @@ use tests::root;
 /// # Errors
 /// There is none.
 pub fn run(kubeconfig: &Path, arguments: &[&str]) -> Result<(bool, String)> {
+    // Files say themselves in which namespace they are.
+    let namespace = ["--namespace", "builds"].iter().filter(|_| !arguments.contains(&"-f"));
     let output = Command::new(root(".tools/kubectl"))
         .arg("--kubeconfig")
         .arg(kubeconfig)
-        .args(["--namespace", "builds"])
+        .args(namespace)
         .args(arguments)
         .output()
         .context("kubectl: run scripts/setup.sh cluster")?;

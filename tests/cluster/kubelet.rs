@@ -2,6 +2,7 @@
 //! and rollouts look at the pods' status alone.
 
 use crate::api::Api;
+use anyhow::Result;
 use serde_json::{json, Value};
 use std::thread;
 use std::time::Duration;
@@ -27,10 +28,17 @@ fn make_ready(api: &Api, namespace: &str) {
     let waits = |pod: &&Value| pod["status"]["phase"] == "Pending";
     for pod in list["items"].as_array().into_iter().flatten().filter(waits) {
         let name = pod["metadata"]["name"].as_str().unwrap_or_default();
-        let since = now().to_string();
-        let status = json!({ "status": { "phase": "Running", "startTime": since, "conditions": [
-            { "type": "Ready", "status": "True", "lastTransitionTime": since },
-        ] } });
-        let _ = api.patch(&format!("{pods}/{name}/status"), &status);
+        let _ = say_ready(api, namespace, name);
     }
+}
+
+/// # Errors
+/// The API server does not answer.
+pub fn say_ready(api: &Api, namespace: &str, pod: &str) -> Result<()> {
+    let since = now().to_string();
+    let status = json!({ "status": { "phase": "Running", "startTime": since, "conditions": [
+        { "type": "Ready", "status": "True", "lastTransitionTime": since },
+    ] } });
+    api.patch(&format!("/api/v1/namespaces/{namespace}/pods/{pod}/status"), &status)?;
+    Ok(())
 }

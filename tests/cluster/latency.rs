@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const METRIC: &str = "apiserver_admission_webhook_admission_duration_seconds_bucket";
-const WEBHOOK: &str = "canary-gate-guard.canary-gate.dev";
+const WEBHOOK: &str = "clusterwide-canary-gate-guard.kubewarden.admission";
 const PER_SECOND: u32 = 50;
 const CLIENTS: u32 = 10;
 const LASTS: Duration = Duration::from_secs(10);

@@ -1,23 +1,29 @@
 //! `make cluster`: the gate in a real cluster. A control plane of real programs
-//! on loopback, the policy as its webhook, a real Envoy as the gateway; the
+//! on loopback, a real Kubewarden with the policy, a real Envoy as the gateway; the
 //! story of `story.rs` is told, and what was seen is written to
 //! `docs/evidence.md`.
 
 mod api;
 mod chapters;
 mod control_plane;
+mod documented;
+mod egress;
 mod evidence;
 mod faults;
 mod kedas_webhook;
 mod kubectl;
 mod kubelet;
+mod kubewarden;
 mod latency;
 mod leaves;
 mod listeners;
+mod native_hold;
 mod paths;
+mod pods;
 mod processes;
 mod rig;
 mod rows;
+mod shipped;
 mod story;
 
 use anyhow::{Context, Result};

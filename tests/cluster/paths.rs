@@ -4,7 +4,7 @@
 
 use crate::api::Api;
 use crate::rig::redis;
-use crate::rows::{self, At, Edit, Kind, Row};
+use crate::rows::{self, annotation, At, Edit, Kind, Row};
 use anyhow::{bail, ensure, Context, Result};
 use harness::cluster::merge;
 use serde_json::{json, Value};
@@ -242,8 +242,14 @@ impl<'a> Field<'a> {
                 Ok((200, Value::Null))
             }
             Edit::Delete(at) => {
-                // KEDA looks at what its cache has seen of the edit before.
+                // KEDA looks at what its cache has seen of the edit before, and takes its
+                // HPA away at leisure where that was a pause.
                 thread::sleep(Duration::from_secs(1));
+                let paused = annotation("paused", Some("true"));
+                if row.edits.iter().any(|e| matches!(e, Edit::Patch(_, patch) if *patch == paused))
+                {
+                    self.wait_until_gone(&self.path(At::Hpa, row, name))?;
+                }
                 let path = self.path(*at, row, name);
                 let answer = self.api.call("DELETE", &path, "application/json", None)?;
                 self.wait_until_gone(&path)?;

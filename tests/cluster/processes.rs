@@ -85,6 +85,11 @@ impl Program {
         })
     }
 
+    /// Asks it to end.
+    pub fn terminate(&self) {
+        let _ = self.signal("-TERM");
+    }
+
     /// Stops it, as if it hung, until [`Program::resume`].
     ///
     /// # Errors

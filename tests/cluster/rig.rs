@@ -1,7 +1,8 @@
 //! The lane in that cluster: its worker, its queue, the policy as its webhook,
 //! and a gateway with the filter that publishes under its own account.
 
-use crate::control_plane::ControlPlane;
+use crate::control_plane::{Access, ControlPlane};
+use crate::kubewarden::{Kubewarden, NAMESPACE};
 use crate::paths;
 use crate::processes::Program;
 use anyhow::{ensure, Context, Result};
@@ -13,6 +14,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use tests::envoy::{token, Envoy, Setup};
 use tests::root;
 use tests::servers::{free_port, Notifier, Upstream};
@@ -24,8 +26,9 @@ pub struct Rig {
     pub second: RefCell<Envoy>,
     /// Whether its doctor fails.
     pub second_is_sick: Cell<bool>,
-    pub webhook: Program,
-    /// Its configuration with `mode: clamp`.
+    pub kubewarden: Kubewarden,
+    _clamp: Program,
+    /// The webhook that clamps.
     pub clamp: Value,
     _redis: Program,
     pub redis_port: u16,
@@ -34,11 +37,11 @@ pub struct Rig {
     _upstreams: [Upstream; 2],
 }
 
-/// The two deployments of the policy.
-const POLICIES: [&str; 2] = ["deploy/kubewarden/guard.yaml", "deploy/kubewarden/scale-freeze.yaml"];
+const GUARD: &str = "deploy/kubewarden/guard.yaml";
+const CLAMP: &str = "canary-gate-clamp";
 
 /// Where Envoy finds a gateway's token; it adds it, and no VM sees it.
-fn token_file(gateway: &str) -> PathBuf {
+pub fn token_file(gateway: &str) -> PathBuf {
     root("target/cluster/tokens").join(format!("{gateway}.json"))
 }
 
@@ -59,87 +62,31 @@ pub fn read_program(path: &str) -> Result<Value> {
     Ok(serde_yaml_ng::from_str(&read(&format!(".tools/programs/{path}"))?)?)
 }
 
-/// The shipped policies for this rig: a second gateway, a target for each way
+/// The shipped settings for this rig: a second gateway, a target for each way
 /// up, and a minimum of 0 since some of them begin there.
-fn policies(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = vec![];
-    for file in POLICIES {
-        let mut policy: Value = serde_yaml_ng::from_str(&read(file)?)?;
-        let lane = &mut policy["spec"]["settings"]["lanes"][0];
-        let targets = lane["targets"].as_array_mut().context("targets")?;
-        targets.extend(paths::targets());
-        let named = targets.iter().filter_map(|t| t["name"].as_str());
-        let names: Vec<String> = named.map(|n| format!("'{n}'")).collect();
-        lane["minReplicas"]["stable"] = 0.into();
-        let gateways = lane["gateways"].as_array_mut().context("gateways")?;
-        let writer = format!("system:serviceaccount:builds:{}", account("gw-b1"));
-        gateways.push(json!({ "id": "gw-b1", "az": "b", "writer": writer }));
-        let conditions = policy["spec"]["matchConditions"].as_array_mut().into_iter().flatten();
-        for condition in conditions {
-            let expression = condition["expression"].as_str().context("an expression")?;
-            let widened =
-                expression.replace("['openclaw-worker']", &format!("[{}]", names.join(", ")));
-            condition["expression"] = widened.into();
-        }
-        let at = folder.join(Path::new(file).file_name().context("a name")?);
-        fs::write(&at, serde_yaml_ng::to_string(&policy)?)?;
-        files.push(at);
-        if file == POLICIES[0] {
-            policy["metadata"]["name"] = CLAMP.into();
-            policy["spec"]["mutating"] = true.into();
-            policy["spec"]["settings"]["mode"] = "clamp".into();
-            let at = folder.join("clamp.yaml");
-            fs::write(&at, serde_yaml_ng::to_string(&policy)?)?;
-            files.push(at);
-        }
-    }
-    Ok(files)
+fn settings() -> Result<Value> {
+    let policy: Value = serde_yaml_ng::from_str(&read(GUARD)?)?;
+    let mut settings = policy["spec"]["settings"].clone();
+    let lane = &mut settings["lanes"][0];
+    lane["targets"].as_array_mut().context("targets")?.extend(paths::targets());
+    lane["minReplicas"]["stable"] = 0.into();
+    let gateways = lane["gateways"].as_array_mut().context("gateways")?;
+    let writer = format!("system:serviceaccount:builds:{}", account("gw-b1"));
+    gateways.push(json!({ "id": "gw-b1", "az": "b", "writer": writer }));
+    Ok(settings)
 }
 
-/// The guard with `mode: clamp`, which lowers instead of refusing; in force only
-/// while the story asks for it.
-const CLAMP: &str = "canary-gate-clamp";
-
-/// The webhook configurations that Kubewarden makes of ClusterAdmissionPolicies.
-fn webhooks(policies: &[PathBuf], url: &str, ca: &str) -> Result<Vec<Value>> {
-    let of = |file: &PathBuf| -> Result<Value> {
-        let policy: Value = serde_yaml_ng::from_str(&fs::read_to_string(file)?)?;
-        let (spec, name) = (&policy["spec"], &policy["metadata"]["name"]);
-        Ok(json!({
-            "apiVersion": "admissionregistration.k8s.io/v1",
-            "kind": if spec["mutating"] == true { "MutatingWebhookConfiguration" } else { "ValidatingWebhookConfiguration" },
-            "metadata": { "name": name },
-            "webhooks": [{
-                "name": format!("{}.canary-gate.dev", name.as_str().unwrap_or_default()),
-                "clientConfig": { "url": format!("{url}/{}", name.as_str().unwrap_or_default()), "caBundle": ca },
-                "rules": spec["rules"], "matchConditions": spec["matchConditions"],
-                "failurePolicy": spec["failurePolicy"], "timeoutSeconds": spec["timeoutSeconds"],
-                "matchPolicy": "Equivalent", "sideEffects": "None", "admissionReviewVersions": ["v1"],
-            }],
-        }))
-    };
-    policies.iter().map(of).collect()
-}
-
-/// Starts the policy as a webhook, and tells the API server of it.
-///
-/// # Errors
-/// It does not come up.
-pub fn start_webhook(plane: &ControlPlane) -> Result<(Program, Value)> {
-    let api = &plane.api;
-    for (kind, name, namespace) in
-        [("Namespace", "kubewarden", None), ("ServiceAccount", "policy-server", Some("kubewarden"))]
-    {
-        let mut object = json!({ "apiVersion": "v1", "kind": kind, "metadata": { "name": name } });
-        if let Some(namespace) = namespace {
-            object["metadata"]["namespace"] = namespace.into();
-        }
-        api.apply(&object)?;
-    }
-    api.apply_yaml(&read("deploy/rbac/policy-server.yaml")?, |_| {})?;
-    let port = free_port();
-    let certificates = plane.folder.join("webhook");
-    let policies = policies(&plane.folder)?;
+/// The guard with `mode: clamp`, which lowers instead of refusing, as a mutating
+/// webhook of `harness serve`; in force only while the story asks for it.
+fn start_clamp(access: &Access, settings: &Value) -> Result<(Program, Value)> {
+    let mut policy: Value = serde_yaml_ng::from_str(&read(GUARD)?)?;
+    policy["metadata"]["name"] = CLAMP.into();
+    policy["spec"]["mutating"] = true.into();
+    policy["spec"]["settings"] = settings.clone();
+    policy["spec"]["settings"]["mode"] = "clamp".into();
+    let file = access.folder.join("clamp.yaml");
+    fs::write(&file, serde_yaml_ng::to_string(&policy)?)?;
+    let (port, certificates) = (free_port(), access.folder.join("clamp"));
     let mut serve = Command::new(std::env::current_exe()?.with_file_name("harness"));
     serve
         .args(["serve", "--policy"])
@@ -147,22 +94,26 @@ pub fn start_webhook(plane: &ControlPlane) -> Result<(Program, Value)> {
         .args(["--listen", &format!("127.0.0.1:{port}"), "--certificates"])
         .arg(&certificates)
         .arg("--kubeconfig")
-        .arg(plane.kubeconfig_of("kubewarden", "policy-server")?)
-        .args(&policies);
-    let webhook = Program::start(&plane.folder, "webhook", serve)?;
-    let log = plane.folder.join("webhook.log");
-    let serves = || fs::read_to_string(&log).is_ok_and(|t| t.contains("serving https://"));
-    webhook.wait_until(60, serves)?;
-    let ca = STANDARD.encode(fs::read(certificates.join("ca.pem"))?);
-    let mut clamp = Value::Null;
-    for configuration in webhooks(&policies, &format!("https://127.0.0.1:{port}/validate"), &ca)? {
-        if configuration["metadata"]["name"] == CLAMP {
-            clamp = configuration;
-        } else {
-            api.apply(&configuration)?;
-        }
-    }
-    Ok((webhook, clamp))
+        .arg(access.kubeconfig_of(NAMESPACE, "policy-server")?)
+        .arg(&file);
+    let webhook = Program::start(&access.folder, "clamp", serve)?;
+    webhook.wait_until(60, || webhook.log().contains("serving https://"))?;
+    let spec = &policy["spec"];
+    let configuration = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+        "metadata": { "name": CLAMP },
+        "webhooks": [{
+            "name": format!("{CLAMP}.canary-gate.dev"),
+            "clientConfig": {
+                "url": format!("https://127.0.0.1:{port}/validate/{CLAMP}"),
+                "caBundle": STANDARD.encode(fs::read(certificates.join("ca.pem"))?),
+            },
+            "rules": spec["rules"], "matchConditions": spec["matchConditions"],
+            "failurePolicy": spec["failurePolicy"], "timeoutSeconds": spec["timeoutSeconds"],
+            "matchPolicy": "Equivalent", "sideEffects": "None", "admissionReviewVersions": ["v1"],
+        }],
+    });
+    Ok((webhook, configuration))
 }
 
 /// A gateway's token where Envoy takes it from, by the shipped script.
@@ -201,6 +152,14 @@ pub fn admit_gateway(plane: &ControlPlane, gateway: &str) -> Result<()> {
 }
 
 impl Rig {
+    /// The policy server that answers now.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn webhook(&self) -> Result<Arc<Program>> {
+        self.kubewarden.pods.policy_server()
+    }
+
     /// # Errors
     /// A part does not come up.
     pub fn start(plane: &ControlPlane, api_port: u16) -> Result<Self> {
@@ -208,22 +167,14 @@ impl Rig {
         for gateway in ["gw-a1", "gw-b1"] {
             admit_gateway(plane, gateway)?;
         }
-        let (webhook, clamp) = start_webhook(plane)?;
+        let settings = settings()?;
+        let kubewarden = Kubewarden::start(plane, &settings)?;
+        let (webhook, clamp) = start_clamp(plane, &settings)?;
         let redis_port = free_port();
         let mut redis = Command::new("redis-server");
         redis.args(["--bind", "127.0.0.1", "--port", &redis_port.to_string(), "--save", ""]);
         let redis = Program::start(&plane.folder, "redis", redis)?;
-        api.apply(&json!({
-            "apiVersion": "apps/v1", "kind": "Deployment",
-            "metadata": { "name": "openclaw-worker", "namespace": "builds" },
-            "spec": {
-                "replicas": 1, "selector": { "matchLabels": { "app": "openclaw-worker" } },
-                "template": {
-                    "metadata": { "labels": { "app": "openclaw-worker" } },
-                    "spec": { "containers": [{ "name": "worker", "image": "openclaw/worker" }] },
-                },
-            },
-        }))?;
+        api.apply(&worker("builds", "openclaw-worker"))?;
         let upstreams = [Upstream::start(), Upstream::start()];
         let notifier = Notifier::start();
         let certificate = plane.folder.join("certs/apiserver.crt");
@@ -243,7 +194,8 @@ impl Rig {
             envoy,
             second,
             second_is_sick,
-            webhook,
+            kubewarden,
+            _clamp: webhook,
             clamp,
             _redis: redis,
             redis_port,
@@ -311,6 +263,21 @@ impl Rig {
             }
         })
     }
+}
+
+/// A Deployment of one replica.
+pub fn worker(namespace: &str, name: &str) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": { "name": name, "namespace": namespace },
+        "spec": {
+            "replicas": 1, "selector": { "matchLabels": { "app": name } },
+            "template": {
+                "metadata": { "labels": { "app": name } },
+                "spec": { "containers": [{ "name": "worker", "image": "openclaw/worker" }] },
+            },
+        },
+    })
 }
 
 /// A command of Redis.

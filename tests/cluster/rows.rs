@@ -153,7 +153,7 @@ impl Row {
     }
 }
 
-fn annotation(name: &str, value: Option<&str>) -> Value {
+pub fn annotation(name: &str, value: Option<&str>) -> Value {
     let key =
         if name.contains('/') { name.to_owned() } else { format!("autoscaling.keda.sh/{name}") };
     json!({ "metadata": { "annotations": { key: value } } })

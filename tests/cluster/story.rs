@@ -32,6 +32,8 @@ pub struct Story<'a> {
     pub lines: Vec<Line>,
     pub tried: Vec<Tried>,
     pub latencies: Vec<Latency>,
+    /// All that `harness doctor` printed.
+    pub doctor_said: String,
     begun: Instant,
 }
 
@@ -48,7 +50,15 @@ pub fn gist(message: &str) -> String {
 
 impl<'a> Story<'a> {
     pub fn new(plane: &'a ControlPlane, rig: &'a Rig) -> Self {
-        Self { plane, rig, lines: vec![], tried: vec![], latencies: vec![], begun: Instant::now() }
+        Self {
+            plane,
+            rig,
+            lines: vec![],
+            tried: vec![],
+            latencies: vec![],
+            doctor_said: String::new(),
+            begun: Instant::now(),
+        }
     }
 
     pub fn api(&self) -> &'a Api {
@@ -214,6 +224,9 @@ impl<'a> Story<'a> {
 
         self.rig.envoy.wait_for(20, "a document", |_| true);
         self.put_facts();
+        self.manifests()?;
+        self.by_kwctl()?;
+        self.by_the_documents()?;
         self.command("a new gateway begins with `end`", &json!({ "action": "end" }))?;
         let answer =
             self.rig.second.borrow().put("/keda/canary", "ops", &json!({ "action": "end" }));
@@ -241,6 +254,7 @@ impl<'a> Story<'a> {
         self.until(20, "a worker that measures", false, |d| d["observer"]["workers"] == 1)?;
         self.doctor("harness doctor, all as it should be", None)?;
         self.without_rights()?;
+        self.native_hold_begins()?;
 
         self.command("a canary begins", &json!({ "action": "begin", "weight": 0.3 }))?;
         let d = self.until(60, "degraded", true, |d| d["degraded"] == true)?;
@@ -259,6 +273,7 @@ impl<'a> Story<'a> {
             "cap-frozen",
         )?;
         self.held_at("the HPA, with 80 jobs", 3)?;
+        self.native_hold_holds()?;
         self.by_kubectl()?;
         self.clamped()?;
         self.other_rules()?;
@@ -281,6 +296,7 @@ impl<'a> Story<'a> {
 
         self.until(120, "a thaw", false, |d| d["scaling"]["frozen"] == 0)?;
         self.saw("the canary heals", "frozen 0");
+        self.native_hold_ends()?;
         self.wait_for_replicas("the HPA rises again, up to its maximum", 5)?;
         self.set_max("above the canary's cap", 8, Some("canary-cap"))?;
         self.set_max("up to the canary's cap", 7, None)?;
@@ -301,13 +317,14 @@ impl<'a> Story<'a> {
         self.wait_for_replicas("and the HPA follows", 9)?;
         self.disagreement()?;
         self.clocks()?;
+        self.doctor_as_documented()?;
         self.faults()?;
         self.outage()
     }
 
     /// The webhook dies: what `Fail` with `matchConditions` lets through.
     fn outage(&mut self) -> Result<()> {
-        self.rig.webhook.kill();
+        self.rig.webhook()?.kill();
         let (status, answer) =
             self.api().patch(SCALED_OBJECT, &json!({ "spec": { "maxReplicaCount": 12 } }))?;
         ensure!(

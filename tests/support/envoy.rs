@@ -192,6 +192,11 @@ impl Envoy {
         line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
+    /// The file that it was started with.
+    pub fn configuration(&self) -> &Path {
+        &self.file
+    }
+
     /// The node is well, and says so.
     ///
     /// # Panics
@@ -395,6 +400,7 @@ fn patch(config: &mut Value, setup: &Setup, vip: u16, management: u16, admin: u1
             Some("canary") => setup.canary_port,
             Some("stable") => setup.stable_port,
             Some("notifier") => setup.notifier_port,
+            Some("envoy-admin") => admin,
             _ => setup.api_port,
         };
         let endpoint =
@@ -420,7 +426,7 @@ fn patch(config: &mut Value, setup: &Setup, vip: u16, management: u16, admin: u1
         }
     }
     if let Some((_, port)) = &setup.queue {
-        let mut cluster = config["static_resources"]["clusters"][0].clone();
+        let mut cluster = config["static_resources"]["clusters"][1].clone();
         cluster["name"] = "queue".into();
         cluster["load_assignment"]["cluster_name"] = "queue".into();
         let endpoint =

@@ -8,23 +8,23 @@ use serde_json::Value;
 /// The oldest Envoy that this was tested in, major and minor.
 const TESTED: (u32, u32) = (1, 40);
 
-struct Plugin {
+pub(super) struct Plugin {
     name: String,
     vm: (String, String),
     failure_policy: String,
     stops: bool,
-    configuration: Value,
+    pub(super) configuration: Value,
 }
 
 impl Plugin {
-    fn has_role(&self, role: &str) -> bool {
+    pub(super) fn has_role(&self, role: &str) -> bool {
         let own = self.configuration["role"].as_str();
         own == Some(role) || own == Some("both")
     }
 }
 
 /// Our plugins; others' have no lane.
-fn plugins(config_dump: &Value) -> Vec<Plugin> {
+pub(super) fn plugins(config_dump: &Value) -> Vec<Plugin> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut all = vec![];
     settings::plugins(config_dump, &mut |plugin| {

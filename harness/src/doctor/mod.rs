@@ -9,6 +9,7 @@ pub mod gateway;
 pub mod policies;
 pub mod scaled_object;
 pub mod state;
+pub mod tokens;
 pub mod webhooks;
 
 use serde_json::Value;
@@ -41,6 +42,8 @@ pub struct Lane {
     /// Id and account of each gateway.
     pub gateways: Vec<(String, String)>,
     pub scaled_objects: Vec<String>,
+    /// A target, its kind and name, and the ScaledObject that scales it.
+    pub target: Option<(String, String, Option<String>)>,
 }
 
 /// The lanes of settings that the policy took.
@@ -58,6 +61,9 @@ pub fn lanes(settings: &Value) -> Vec<Lane> {
             .iter()
             .filter_map(|t| t["scaledObject"].as_str().map(str::to_owned))
             .collect(),
+        target: items(lane, "targets").first().map(|t| {
+            (text(t, "kind"), text(t, "name"), t["scaledObject"].as_str().map(str::to_owned))
+        }),
     };
     items(settings, "lanes").iter().map(lane).collect()
 }

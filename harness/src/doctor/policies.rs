@@ -21,6 +21,50 @@ fn resources(policy: &Value) -> BTreeSet<String> {
         .collect()
 }
 
+/// Those of a cluster's policies that run this project's module, from whatever registry.
+pub fn own(policies: &[Value]) -> Vec<Value> {
+    let is_own = |policy: &&Value| {
+        let module = policy["spec"]["module"].as_str().unwrap_or_default();
+        let image = module.rsplit('/').next().unwrap_or_default();
+        // However the module is called: nobody else's settings have lanes with gateways.
+        image.split([':', '@']).next() == Some("canary-gate")
+            || policy.pointer("/spec/settings/lanes/0/gateways").is_some()
+    };
+    policies.iter().filter(is_own).cloned().collect()
+}
+
+/// Namespaces, and targets where workloads are asked about, that stand in the
+/// settings and in no list of the conditions; each with its lane.
+fn unnamed(policy: &Value) -> Vec<(String, String)> {
+    let spec = &policy["spec"];
+    let conditions = spec["matchConditions"].as_array();
+    let Some(conditions) = conditions.filter(|c| !c.is_empty()) else { return vec![] };
+    let expressions: String = conditions.iter().filter_map(|c| c["expression"].as_str()).collect();
+    // The lists that follow a look at the namespace, and those at a name.
+    let listed = |before: &str| -> Vec<String> {
+        let lists = expressions.match_indices(before).map(|(at, _)| at + before.len());
+        let lists = lists.filter_map(|at| expressions.get(at..)?.split(']').next());
+        let names = lists.flat_map(|list| list.split(','));
+        names.map(|n| n.trim().trim_matches(['\'', '"']).to_owned()).collect()
+    };
+    let namespaces = listed("namespace.orValue('') in [");
+    let names = listed("name.orValue('') in [");
+    let asks_workloads = resources(policy).contains("deployments");
+    let mut found = vec![];
+    for lane in spec["settings"]["lanes"].as_array().into_iter().flatten() {
+        let targets = lane["targets"].as_array().into_iter().flatten();
+        let targets = targets.filter(|_| asks_workloads).map(|t| (&t["name"], &names));
+        for (name, list) in std::iter::once((&lane["namespace"], &namespaces)).chain(targets) {
+            let Some(name) = name.as_str() else { continue };
+            // Conditions of another form are somebody's own.
+            if !list.is_empty() && !list.iter().any(|n| n == name) {
+                found.push((lane["name"].as_str().unwrap_or("?").to_owned(), name.to_owned()));
+            }
+        }
+    }
+    found
+}
+
 /// `metadata` is the policy's own: every kind that it judges.
 pub fn check(policies: &[Value], metadata: &Value) -> Vec<Fault> {
     let mut faults = vec![];
@@ -39,6 +83,21 @@ pub fn check(policies: &[Value], metadata: &Value) -> Vec<Fault> {
                 "Set it: an answer that is missing must not let a cap rise.",
             );
         }
+        for (lane, unknown) in unnamed(policy) {
+            fault(
+                policy,
+                &format!("its matchConditions do not name {unknown} of lane {lane}"),
+                "Put it into their lists: nothing of it is asked about, and so not guarded.",
+            );
+        }
+        let status = policy["status"]["policyStatus"].as_str().unwrap_or("without a status");
+        if status != "active" {
+            fault(
+                policy,
+                &format!("it is {status}: nothing asks it as it stands here"),
+                "See the policy server's log, and kubectl describe clusteradmissionpolicy.",
+            );
+        }
         let seconds = |key: &str| spec[key].as_u64();
         if seconds("timeoutEvalSeconds").unwrap_or(DEFAULT_EVAL_S)
             >= seconds("timeoutSeconds").unwrap_or(DEFAULT_WEBHOOK_S)
@@ -49,8 +108,10 @@ pub fn check(policies: &[Value], metadata: &Value) -> Vec<Fault> {
                 "Lower it: else users see a deadline, and no reason.",
             );
         }
-        let clamps = spec["settings"]["mode"] == "clamp";
-        if clamps != (spec["mutating"] == true) {
+        // Only a ScaledObject is clamped.
+        let clamps =
+            spec["settings"]["mode"] == "clamp" && resources(policy).contains("scaledobjects");
+        if enforces && clamps != (spec["mutating"] == true) {
             fault(
                 policy,
                 "spec.mutating and settings.mode disagree",
@@ -108,10 +169,13 @@ mod tests {
 
     fn shipped() -> (Vec<Value>, Value) {
         let yaml = |text: &str| serde_yaml_ng::from_str::<Value>(text).unwrap();
-        let policies = vec![
+        let mut policies = vec![
             yaml(include_str!("../../../deploy/kubewarden/guard.yaml")),
             yaml(include_str!("../../../deploy/kubewarden/scale-freeze.yaml")),
         ];
+        for policy in &mut policies {
+            policy["status"] = json!({ "policyStatus": "active" });
+        }
         (policies, yaml(include_str!("../../../policy/metadata.yml")))
     }
 
@@ -122,6 +186,40 @@ mod tests {
     }
 
     #[rstest]
+    #[case("registry://ghcr.io/canary-gate/policies/canary-gate:v0.1.0", true)]
+    #[case("registry://127.0.0.1:5000/policies/canary-gate@sha256:ab", true)]
+    #[case("ghcr.io/kubewarden/policies/pod-privileged:v1.0.0", false)]
+    #[case("registry://ghcr.io/canary-gate/other:v1", false)]
+    fn which_are_ours(#[case] module: &str, #[case] expected: bool) {
+        let mut policy = json!({ "spec": { "module": module } });
+        assert_eq!(own(&[policy.clone(), json!({})]).len(), usize::from(expected));
+        policy["spec"]["settings"] = json!({ "lanes": [{ "gateways": [] }] });
+        assert_eq!(own(&[policy]).len(), 1);
+    }
+
+    /// The scale freeze asks about workloads by name, the guard does not.
+    #[test]
+    fn a_target_that_no_condition_names() {
+        let (mut policies, metadata) = shipped();
+        for policy in &mut policies {
+            policy["spec"]["settings"]["lanes"][0]["targets"][0]["name"] = json!("reviewer");
+        }
+        let faults = check(&policies, &metadata);
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(faults[0].what.starts_with("policy canary-gate-scale-freeze"), "{faults:?}");
+        assert!(faults[0].what.contains("do not name reviewer"), "{faults:?}");
+    }
+
+    #[test]
+    fn one_that_is_not_in_force() {
+        let (mut policies, metadata) = shipped();
+        for status in [json!({ "policyStatus": "pending" }), json!({}), Value::Null] {
+            policies[0]["status"] = status;
+            assert_eq!(check(&policies, &metadata).len(), 1);
+        }
+    }
+
+    #[rstest]
     #[case("/failurePolicy", json!("Ignore"), "failurePolicy is not Fail")]
     #[case("/timeoutEvalSeconds", json!(5), "timeoutEvalSeconds is not below")]
     #[case("/mutating", json!(true), "spec.mutating and settings.mode disagree")]
@@ -129,6 +227,7 @@ mod tests {
     #[case("/backgroundAudit", json!(true), "backgroundAudit is on")]
     #[case("/rules/0/operations", json!(["DELETE"]), "its rules ask about DELETE")]
     #[case("/settings/lanes/0/headroom", json!(2), "its settings are not those of")]
+    #[case("/settings/lanes/0/namespace", json!("other"), "do not name other of lane openclaw-build-lane")]
     #[case("/mode", json!("monitor"), "no policy that enforces asks about")]
     fn each_fault(#[case] at: &str, #[case] value: Value, #[case] expected: &str) {
         let (mut policies, metadata) = shipped();

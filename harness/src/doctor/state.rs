@@ -25,7 +25,7 @@ pub fn known(
     config_maps: &[Value],
     now: Timestamp,
 ) -> Result<Option<Fault>> {
-    let Some(name) = lane.scaled_objects.first() else { return Ok(None) };
+    let Some((kind, target, scaled_object)) = &lane.target else { return Ok(None) };
     let mut cluster = Cluster::default();
     for object in config_maps {
         let mut object = object.clone();
@@ -35,19 +35,40 @@ pub fn known(
         cluster.put(object);
     }
     let host = PolicyHost::start(policy, Clock::at(now), Arc::new(Mutex::new(cluster)))?;
+    // A ScaledJob is its own target; another without a ScaledObject is written to itself.
+    let (asked, name) = match scaled_object {
+        Some(name) => ("ScaledObject", name),
+        None => (kind.as_str(), target),
+    };
     let object = |max: u32| {
+        let keda = "keda.sh/v1alpha1";
+        let (api, spec) = match asked {
+            "ScaledObject" => (
+                keda,
+                json!({
+                    "scaleTargetRef": { "kind": kind, "name": target },
+                    "minReplicaCount": 1, "maxReplicaCount": max,
+                }),
+            ),
+            "ScaledJob" => (keda, json!({ "maxReplicaCount": max })),
+            "Rollout" => ("argoproj.io/v1alpha1", json!({ "replicas": max })),
+            _ => ("apps/v1", json!({ "replicas": max })),
+        };
         json!({
-            "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
-            "metadata": { "name": name, "namespace": lane.namespace },
-            "spec": { "scaleTargetRef": { "name": name }, "minReplicaCount": 1, "maxReplicaCount": max },
+            "apiVersion": api, "kind": asked,
+            "metadata": { "name": name, "namespace": lane.namespace }, "spec": spec,
         })
     };
-    let at = ("ScaledObject", lane.namespace.as_str(), name.as_str());
+    let at = (asked, lane.namespace.as_str(), name.as_str());
     let raise = admission_request("UPDATE", at, Some(&object(1)), &object(2));
     let verdict = host.validate(settings, &raise)?;
     let message = verdict.message.filter(|_| !verdict.accepted).unwrap_or_default();
     Ok(message.contains(" is not known").then(|| {
-        let why = message.split(" Lowering always passes").next().unwrap_or_default().to_owned();
+        let why = message
+            .split(" Lowering always passes")
+            .next()
+            .unwrap_or_default()
+            .trim_end_matches('.');
         Fault::new(
             format!("lane {}: {why}", lane.name),
             "See that gateway: its log, its token, its clock.",
@@ -110,6 +131,7 @@ mod tests {
             namespace: "builds".into(),
             gateways: vec![("gw-a1".into(), String::new())],
             scaled_objects: vec![],
+            target: None,
         };
         let faults = clocks(&lane, &[object]);
         assert_eq!(faults.len(), usize::from(expected.is_some()), "{faults:?}");

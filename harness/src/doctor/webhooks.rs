@@ -66,6 +66,7 @@ mod tests {
             namespace: "builds".into(),
             gateways: vec![],
             scaled_objects: vec![],
+            target: None,
         }
     }
 

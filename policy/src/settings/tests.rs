@@ -59,6 +59,7 @@ fn reads_the_documented_form() {
 )]
 #[case(r#"{"lanes":[],"rules":{"cap-frozn":"off"}}"#, "unknown variant `cap-frozn`")]
 #[case(r#"{"lanes":[],"rules":{"cap-frozen":"on"}}"#, "unknown variant `on`")]
+#[case(r#"{"lanes":[],"rules":{"cap-frozen":true}}"#, "unknown variant")]
 #[case(
     r#"{"lanes":[{"name":"a","namespace":"b","targets":[],"gateways":[{"id":"g","az":"a"}]}]}"#,
     "lanes[0].gateways[0].writer: is missing"
@@ -82,8 +83,11 @@ fn names_every_fault(#[case] text: &str, #[case] expected: &str) {
 fn nobody_has_to_be_named_where_the_rule_is_off() {
     let lane = r#"{"name":"a","namespace":"b","gateways":[{"id":"g","az":"a"}],
         "targets":[{"kind":"Deployment","name":"w","slice":"stable"}]}"#;
-    for (rules, valid) in [("warn", true), ("off", true), ("enforce", false)] {
-        let text = format!(r#"{{"lanes":[{lane}],"rules":{{"state-owner":"{rules}"}}}}"#);
+    // false is what YAML 1.1 makes of off without quotes.
+    for (rules, valid) in
+        [(r#""warn""#, true), (r#""off""#, true), ("false", true), (r#""enforce""#, false)]
+    {
+        let text = format!(r#"{{"lanes":[{lane}],"rules":{{"state-owner":{rules}}}}}"#);
         assert_eq!(Settings::parse(text.as_bytes()).is_ok(), valid, "{rules}");
     }
 }

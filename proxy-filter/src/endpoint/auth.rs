@@ -5,14 +5,10 @@
 //! already; the answer does not say which part was wrong.
 
 use crate::config::{Config, Digest, Token, TokenRole};
-use gate::threshold::MAX_FUTURE_S;
+use gate::threshold::{MAX_FUTURE_S, TOKEN_OVERLAP_S};
 use gate::time::Timestamp;
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq};
-
-/// How long the previous digest of a token counts after a rotation, seconds.
-/// KEDA keeps an old token until it fails, so this is long.
-const OVERLAP_S: u64 = 7 * 24 * 3_600;
 
 /// Who calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +58,7 @@ pub fn authorize(
 
 /// When the previous digest of a token stops to count.
 pub fn overlap_ends(token: &Token, poll_s: u64) -> Option<Timestamp> {
-    token.rotated_at.map(|at| at.plus_secs(OVERLAP_S.max(poll_s)))
+    token.rotated_at.map(|at| at.plus_secs(TOKEN_OVERLAP_S.max(poll_s)))
 }
 
 /// A rotation dated in the future has not happened, so it keeps nothing alive.

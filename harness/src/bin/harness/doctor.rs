@@ -13,6 +13,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+const POLICIES: &str = "clusteradmissionpolicies.policies.kubewarden.io";
 /// Every kind that the policy judges.
 const METADATA: &str = include_str!("../../../../policy/metadata.yml");
 
@@ -58,52 +59,79 @@ impl Kubectl<'_> {
             "--as",
             account,
         ])?;
-        match text.lines().last().unwrap_or_default() {
-            "yes" => Ok(true),
-            "no" => Ok(false),
-            other => bail!("kubectl auth can-i: {other}"),
+        // An authorizer's reason may stand behind it.
+        let last = text.lines().last().unwrap_or_default();
+        match last.split(" - ").next() {
+            Some("yes") => Ok(true),
+            Some("no") => Ok(false),
+            _ => bail!("kubectl auth can-i: {last}"),
         }
     }
 }
 
 pub fn main(args: &[String]) -> Result<ExitCode> {
-    let known =
-        ["kubectl", "kubeconfig", "policy-server", "admin", "gateway", "token-file", "ca", "dist"];
+    let known = [
+        "kubectl",
+        "kubeconfig",
+        "policy-server",
+        "admin",
+        "gateway",
+        "token-file",
+        "kube-token",
+        "ca",
+        "dist",
+    ];
     let (options, files) = super::options(args, &known)?;
-    if files.is_empty() {
-        bail!("doctor needs the ClusterAdmissionPolicies that are applied");
+    if !files.is_empty() {
+        bail!("doctor takes no files: it asks the cluster for the policies that are applied");
     }
-    let mut policies = vec![];
-    for file in files {
-        let text = std::fs::read_to_string(file).with_context(|| file.to_owned())?;
-        policies.push(serde_yaml_ng::from_str::<Value>(&text).with_context(|| file.to_owned())?);
+    let kubectl = Kubectl {
+        program: options.get("kubectl").copied().unwrap_or("kubectl"),
+        kubeconfig: options.get("kubeconfig").copied(),
+    };
+    let mut faults = vec![];
+    let asked = ask(&kubectl, &options, &mut faults);
+    for fault in &faults {
+        println!("FAULT  {fault}");
     }
+    asked?;
+    if faults.is_empty() {
+        println!("nothing is wrong");
+    }
+    Ok(ExitCode::from(u8::from(!faults.is_empty())))
+}
+
+/// Asks everybody, as far as they answer.
+fn ask(kubectl: &Kubectl, options: &BTreeMap<&str, &str>, faults: &mut Vec<Fault>) -> Result<()> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = Timestamp::from_millis(i64::try_from(since.as_millis())?);
-    let mut faults = doctor::policies::check(&policies, &serde_yaml_ng::from_str(METADATA)?);
+    if let Some(file) = options.get("kube-token") {
+        let secret = std::fs::read_to_string(file)
+            .ok()
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .unwrap_or_default();
+        faults.extend(doctor::tokens::of_api_server(&secret, now));
+    }
+    let policies = doctor::policies::own(&kubectl.items(&[POLICIES])?);
+    faults.extend(doctor::policies::check(&policies, &serde_yaml_ng::from_str(METADATA)?));
     // Of a gateway that is not asked the default is taken.
     let mut lowers = true;
     if let Some(url) = options.get("admin") {
         let (info, dump) = (admin(url, "/server_info")?, admin(url, "/config_dump")?);
         faults.extend(doctor::envoy::check(&info, &dump));
+        faults.extend(doctor::tokens::rotations(&dump, now));
         lowers = doctor::envoy::lowers_caps(&dump);
     }
-    faults.extend(of_cluster(&options, &policies, lowers, now)?);
+    of_cluster(kubectl, options, (&policies, lowers), now, faults)?;
     if let Some(url) = options.get("gateway") {
-        let answer = Client::new(&options)?.send("GET", url, "/keda/metrics", "")?;
+        let answer = Client::new(options)?.send("GET", url, "/keda/metrics", "")?;
         if answer.status != 200 {
             bail!("{url}: {} {}", answer.status, answer.body.trim());
         }
         let merged = gate::parse::json(answer.body.as_bytes()).map_err(anyhow::Error::msg)?;
         faults.extend(doctor::gateway::check(&merged, now));
     }
-    for fault in &faults {
-        println!("FAULT  {fault}");
-    }
-    if faults.is_empty() {
-        println!("nothing is wrong");
-    }
-    Ok(ExitCode::from(u8::from(!faults.is_empty())))
+    Ok(())
 }
 
 /// What Envoy's admin port answers.
@@ -116,15 +144,12 @@ fn admin(url: &str, path: &str) -> Result<Value> {
 }
 
 fn of_cluster(
+    kubectl: &Kubectl,
     options: &BTreeMap<&str, &str>,
-    policies: &[Value],
-    lowers: bool,
+    (policies, lowers): (&[Value], bool),
     now: Timestamp,
-) -> Result<Vec<Fault>> {
-    let kubectl = Kubectl {
-        program: options.get("kubectl").copied().unwrap_or("kubectl"),
-        kubeconfig: options.get("kubeconfig").copied(),
-    };
+    faults: &mut Vec<Fault>,
+) -> Result<()> {
     let modules = Modules::load(Path::new(options.get("dist").copied().unwrap_or("dist")))?;
     let server = options.get("policy-server").copied().unwrap_or("kubewarden/policy-server");
     let (namespace, account) =
@@ -132,22 +157,22 @@ fn of_cluster(
     let server = format!("system:serviceaccount:{namespace}:{account}");
     let mut webhooks = kubectl.items(&["validatingwebhookconfigurations"])?;
     webhooks.extend(kubectl.items(&["mutatingwebhookconfigurations"])?);
-    let mut faults = vec![];
-    let mut done: Vec<String> = vec![];
+    let mut done: Vec<(String, String)> = vec![];
     for policy in policies {
         let settings = &policy["spec"]["settings"];
         let lanes = doctor::lanes(settings);
         let name = policy["metadata"]["name"].as_str().unwrap_or_default();
         faults.extend(doctor::webhooks::check(name, &lanes, &webhooks));
         for lane in lanes {
-            if !done.contains(&lane.name) {
-                done.push(lane.name.clone());
-                faults.extend(of_lane(&kubectl, &modules, &server, settings, &lane, now)?);
-                faults.extend(of_scaled_objects(&kubectl, &lane, lowers));
+            let key = (lane.namespace.clone(), lane.name.clone());
+            if !done.contains(&key) {
+                done.push(key);
+                faults.extend(of_lane(kubectl, &modules, &server, settings, &lane, now)?);
+                faults.extend(of_scaled_objects(kubectl, &lane, lowers));
             }
         }
     }
-    Ok(faults)
+    Ok(())
 }
 
 fn of_lane(
@@ -197,11 +222,11 @@ fn of_scaled_objects(kubectl: &Kubectl, lane: &Lane, lowers: bool) -> Vec<Fault>
         let namespace = lane.namespace.as_str();
         match kubectl.get(&["scaledobjects.keda.sh", name, "--namespace", namespace]) {
             Ok(object) => doctor::scaled_object::check(&object, lowers),
-            Err(e) => Some(Fault::new(
+            Err(e) => vec![Fault::new(
                 format!("ScaledObject {name} of lane {}: {e:#}", lane.name),
                 "The settings name it: correct them, or apply it.",
-            )),
+            )],
         }
     };
-    lane.scaled_objects.iter().filter_map(of).collect()
+    lane.scaled_objects.iter().flat_map(of).collect()
 }

@@ -30,10 +30,11 @@ usage:
       gateway-version, skill-hash, stable-skill-hash, stable-replicas, maintenance.
       Exit 0 when all have it, 1 when one has not, 2 error.
   harness doctor [--kubectl PROGRAM] [--kubeconfig FILE] [--policy-server NAMESPACE/ACCOUNT]
-                 [--admin URL] [--gateway URL --token-file FILE [--ca FILE]] [--dist DIR] POLICY...
-      What is wrong with an installation, one line a fault with its remedy. POLICY are the
-      ClusterAdmissionPolicies as applied; the cluster is asked by kubectl, Envoy by its
-      admin port, a gateway by its document. Exit 0 when nothing is, 1 faults, 2 error.
+                 [--admin URL] [--kube-token FILE] [--gateway URL --token-file FILE [--ca FILE]]
+                 [--dist DIR]
+      What is wrong with an installation, one line a fault with its remedy. The cluster is
+      asked by kubectl, Envoy by its admin port, a gateway by its document; FILE of
+      --kube-token is what kube-token.sh wrote. Exit 0 when nothing is, 1 faults, 2 error.
   harness probe [--token-file FILE] [--ca FILE] URL
       The bastion's look at a gateway. Exit 0 healthy, 1 not, 2 no answer.
   harness serve [--policy FILE] [--listen ADDRESS:PORT] [--certificates DIR]
