@@ -183,7 +183,7 @@ mod tests {
         let deployment = Deployment::read(&policy).unwrap();
         assert_eq!(deployment.name, "canary-gate-scale-freeze");
         assert_eq!(deployment.granted, [("v1".to_owned(), "ConfigMap".to_owned())]);
-        assert_eq!((deployment.mutating, deployment.timeout), (false, Duration::from_secs(1)));
+        assert_eq!((deployment.mutating, deployment.timeout), (false, Duration::from_secs(2)));
         assert!(Deployment::read(&policy["spec"]["settings"]).is_err());
     }
 }
