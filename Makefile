@@ -34,7 +34,7 @@ package: ## what a release consists of, in dist/: modules, SBOMs, OCI layouts, c
 shipped: wasm ## what a release has besides the modules: chart, workflow, scripts, licences (needs Go once)
 	@scripts/setup.sh shipped
 	@scripts/build-programs.sh shipped
-	cargo test --locked -p tests --test shipped
+	cargo test --locked --workspace --test shipped
 
 soak: wasm ## millions of requests and a thousand configuration pushes: memory must be flat
 	@scripts/setup.sh envoy
@@ -54,7 +54,7 @@ mutants: ## which changes of the deciding code no test would notice; takes hours
 lint: ## formatting and clippy, warnings are errors
 	cargo fmt --all -- --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	cargo clippy --locked -p tests --test shipped -- -D warnings
+	cargo clippy --locked --workspace --test shipped -- -D warnings
 
 wasm: ## both modules into dist/
 	@scripts/setup.sh wasm
