@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tests::envoy::{alone, Envoy, Setup};
 use tests::root;
-use tests::servers::{folder, free_port, ApiServer, Notifier, Server, Upstream};
+use tests::servers::{folder, free_port, registry_config, ApiServer, Notifier, Server, Upstream};
 use tests::simulation::scenario;
 
 fn written(name: &str) -> (PathBuf, BTreeMap<String, String>, About) {
@@ -105,12 +105,7 @@ fn skopeo(arguments: &[&str]) {
 fn pushed_and_pulled_through_a_real_registry_they_are_the_same_and_run() {
     let (oci, digests, _) = written("registry");
     let (port, data) = (free_port(), folder("registry-data"));
-    let config = data.join("config.yml");
-    let text = json!({
-        "version": 0.1, "storage": { "filesystem": { "rootdirectory": data } },
-        "http": { "addr": format!("127.0.0.1:{port}") },
-    });
-    fs::write(&config, text.to_string()).unwrap();
+    let config = registry_config(&data, port);
     let _registry =
         Server::start("docker-registry", &["serve", &config.display().to_string()], port);
     let pulled = folder("pulled");

@@ -39,10 +39,14 @@ fn yaml(path: &str) -> Value {
     serde_yaml_ng::from_str(&fs::read_to_string(root(path)).unwrap()).unwrap()
 }
 
-/// The chart with these values: its documents, or what helm says.
 fn render(name: &str, values: &Value) -> Result<Vec<Value>, String> {
-    let file = root("target").join(format!("{name}.values.json"));
-    fs::write(&file, values.to_string()).unwrap();
+    render_text(name, &values.to_string())
+}
+
+/// The chart with these values: its documents, or what helm says.
+fn render_text(name: &str, values: &str) -> Result<Vec<Value>, String> {
+    let file = root("target").join(format!("{name}.values.yaml"));
+    fs::write(&file, values).unwrap();
     let output = Command::new(built("helm"))
         .args(["template", "canary-gate", CHART, "--kube-version", "1.36.0", "--values"])
         .arg(file)
@@ -194,22 +198,10 @@ fn values_that_make_no_guard_are_not_installed() {
 #[test]
 fn a_rule_is_off_with_and_without_quotes() {
     for off in ["off", "\"off\""] {
-        let file = root("target/off.values.yaml");
-        let text = format!(
-            "settings: {{ lanes: {}, rules: {{ queue-trigger: {off} }} }}\n",
-            example()["lanes"]
-        );
-        fs::write(&file, text).unwrap();
-        let output = Command::new(built("helm"))
-            .args(["template", "x", CHART, "--kube-version", "1.36.0", "--values"])
-            .arg(&file)
-            .current_dir(root(""))
-            .output()
-            .unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        let found: Vec<_> = serde_yaml_ng::Deserializer::from_str(&text)
-            .flat_map(|d| settings::find(&Value::deserialize(d).unwrap()))
-            .collect();
+        let lanes = &example()["lanes"];
+        let text = format!("settings: {{ lanes: {lanes}, rules: {{ queue-trigger: {off} }} }}\n");
+        let documents = render_text("off", &text).unwrap();
+        let found: Vec<_> = documents.iter().flat_map(settings::find).collect();
         assert_eq!(found.len(), 1, "{off}");
         assert_eq!(settings::check(modules(), &found[0]).unwrap(), Ok(()), "{off}");
     }

@@ -17,6 +17,7 @@ pub mod names;
 pub mod fields;
 pub mod time;
 pub mod threshold;
+pub mod rotation;
 pub mod slice;
 pub mod binomial;
 pub mod histogram;

@@ -167,6 +167,9 @@ pub const MAX_FUTURE_S: i64 = 30;
 /// KEDA keeps an old token until it fails, so this is long.
 pub const TOKEN_OVERLAP_S: u64 = 7 * 24 * 3_600;
 
+/// How long before that ends it is told, seconds.
+pub const TOKEN_WARN_BEFORE_S: i64 = 24 * 3_600;
+
 #[cfg(test)]
 mod tests {
     use super::*;

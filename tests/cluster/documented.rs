@@ -143,8 +143,11 @@ impl Story<'_> {
         ensure!(headings.len() == 7, "{INSTALL}: {headings:?}");
         let (mut run, mut refused) = (0, None);
         for heading in headings {
-            // Step 4 has none: a launchd job does it.
-            for command in commands(INSTALL, heading).unwrap_or_default() {
+            // A launchd job does it.
+            if heading.starts_with("## 4. ") {
+                continue;
+            }
+            for command in commands(INSTALL, heading)? {
                 self.put_facts();
                 let (done, said) = desk.run(&command)?;
                 let raises = command.contains("maxReplicaCount");

@@ -15,7 +15,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 use tests::root;
-use tests::servers::free_port;
+use tests::servers::{free_port, registry_config};
 
 pub const NAMESPACE: &str = "kubewarden";
 
@@ -60,12 +60,7 @@ pub fn helm_environment(command: &mut Command, folder: &Path) {
 fn registry(folder: &Path) -> Result<(Program, u16)> {
     let (port, data) = (free_port(), folder.join("registry"));
     fs::create_dir_all(&data)?;
-    let config = data.join("config.yml");
-    let text = json!({
-        "version": 0.1, "storage": { "filesystem": { "rootdirectory": data } },
-        "http": { "addr": format!("127.0.0.1:{port}") },
-    });
-    fs::write(&config, text.to_string())?;
+    let config = registry_config(&data, port);
     let mut command = Command::new("docker-registry");
     command.arg("serve").arg(&config);
     let registry = Program::start(folder, "docker-registry", command)?;

@@ -22,6 +22,7 @@ mod paths;
 mod pods;
 mod processes;
 mod rig;
+mod row;
 mod rows;
 mod shipped;
 mod story;

@@ -4,7 +4,8 @@
 
 use crate::api::Api;
 use crate::rig::redis;
-use crate::rows::{self, annotation, At, Edit, Kind, Row};
+use crate::row::{annotation, At, Edit, Kind, Row};
+use crate::rows;
 use anyhow::{bail, ensure, Context, Result};
 use harness::cluster::merge;
 use serde_json::{json, Value};

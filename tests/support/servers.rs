@@ -7,7 +7,7 @@ use harness::cluster::Cluster;
 use serde_json::{json, Value};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -299,6 +299,17 @@ pub fn folder(name: &str) -> PathBuf {
     let path = crate::root("target/servers").join(format!("{name}-{}", free_port()));
     std::fs::create_dir_all(&path).expect("a folder");
     path
+}
+
+/// The configuration of a registry on loopback that keeps its data in this folder.
+pub fn registry_config(data: &Path, port: u16) -> PathBuf {
+    let config = data.join("config.yml");
+    let text = json!({
+        "version": 0.1, "storage": { "filesystem": { "rootdirectory": data } },
+        "http": { "addr": format!("127.0.0.1:{port}") },
+    });
+    std::fs::write(&config, text.to_string()).expect("its configuration");
+    config
 }
 
 /// A server of Debian's packages, ended with the test.

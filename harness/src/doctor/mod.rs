@@ -41,9 +41,15 @@ pub struct Lane {
     pub namespace: String,
     /// Id and account of each gateway.
     pub gateways: Vec<(String, String)>,
-    pub scaled_objects: Vec<String>,
-    /// A target, its kind and name, and the ScaledObject that scales it.
-    pub target: Option<(String, String, Option<String>)>,
+    pub targets: Vec<Target>,
+}
+
+/// What is scaled, and the ScaledObject that does it.
+#[derive(Clone, Debug)]
+pub struct Target {
+    pub kind: String,
+    pub name: String,
+    pub scaled_object: Option<String>,
 }
 
 /// The lanes of settings that the policy took.
@@ -57,13 +63,14 @@ pub fn lanes(settings: &Value) -> Vec<Lane> {
             .iter()
             .map(|g| (text(g, "id"), text(g, "writer")))
             .collect(),
-        scaled_objects: items(lane, "targets")
+        targets: items(lane, "targets")
             .iter()
-            .filter_map(|t| t["scaledObject"].as_str().map(str::to_owned))
+            .map(|t| Target {
+                kind: text(t, "kind"),
+                name: text(t, "name"),
+                scaled_object: t["scaledObject"].as_str().map(str::to_owned),
+            })
             .collect(),
-        target: items(lane, "targets").first().map(|t| {
-            (text(t, "kind"), text(t, "name"), t["scaledObject"].as_str().map(str::to_owned))
-        }),
     };
     items(settings, "lanes").iter().map(lane).collect()
 }

@@ -1,6 +1,6 @@
 //! The ClusterAdmissionPolicies: what they ask about, how they fail, what they say.
 
-use super::Fault;
+use super::{lanes, Fault};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -33,32 +33,28 @@ pub fn own(policies: &[Value]) -> Vec<Value> {
     policies.iter().filter(is_own).cloned().collect()
 }
 
-/// Namespaces, and targets where workloads are asked about, that stand in the
-/// settings and in no list of the conditions; each with its lane.
-fn unnamed(policy: &Value) -> Vec<(String, String)> {
-    let spec = &policy["spec"];
-    let conditions = spec["matchConditions"].as_array();
-    let Some(conditions) = conditions.filter(|c| !c.is_empty()) else { return vec![] };
-    let expressions: String = conditions.iter().filter_map(|c| c["expression"].as_str()).collect();
-    // The lists that follow a look at the namespace, and those at a name.
-    let listed = |before: &str| -> Vec<String> {
-        let lists = expressions.match_indices(before).map(|(at, _)| at + before.len());
-        let lists = lists.filter_map(|at| expressions.get(at..)?.split(']').next());
-        let names = lists.flat_map(|list| list.split(','));
-        names.map(|n| n.trim().trim_matches(['\'', '"']).to_owned()).collect()
-    };
-    let namespaces = listed("namespace.orValue('') in [");
-    let names = listed("name.orValue('') in [");
-    let asks_workloads = resources(policy).contains("deployments");
-    let mut found = vec![];
-    for lane in spec["settings"]["lanes"].as_array().into_iter().flatten() {
-        let targets = lane["targets"].as_array().into_iter().flatten();
-        let targets = targets.filter(|_| asks_workloads).map(|t| (&t["name"], &names));
-        for (name, list) in std::iter::once((&lane["namespace"], &namespaces)).chain(targets) {
-            let Some(name) = name.as_str() else { continue };
-            // Conditions of another form are somebody's own.
-            if !list.is_empty() && !list.iter().any(|n| n == name) {
-                found.push((lane["name"].as_str().unwrap_or("?").to_owned(), name.to_owned()));
+/// Each list of namespaces (`of` is `namespace`) or of targets (`name`) that a
+/// policy's conditions hold a request's own against.
+pub fn listed(policy: &Value, of: &str) -> Vec<BTreeSet<String>> {
+    let before = format!("{of}.orValue('') in [");
+    let conditions = policy["spec"]["matchConditions"].as_array().into_iter().flatten();
+    let expressions = conditions.filter_map(|c| c["expression"].as_str());
+    let lists =
+        expressions.flat_map(|e| e.split(&before).skip(1).filter_map(|l| l.split(']').next()));
+    let name = |n: &str| n.trim().trim_matches(['\'', '"']).to_owned();
+    lists.map(|list| list.split(',').map(name).collect()).collect()
+}
+
+/// Namespaces, and targets where workloads are asked about, that a list of the
+/// conditions leaves out; each with its lane.
+fn unnamed(policy: &Value) -> BTreeSet<(String, String)> {
+    let (namespaces, names) = (listed(policy, "namespace"), listed(policy, "name"));
+    let mut found = BTreeSet::new();
+    for lane in lanes(&policy["spec"]["settings"]) {
+        let targets = lane.targets.iter().map(|t| (&t.name, &names));
+        for (name, lists) in std::iter::once((&lane.namespace, &namespaces)).chain(targets) {
+            if lists.iter().any(|list| !list.contains(name)) {
+                found.insert((lane.name.clone(), name.clone()));
             }
         }
     }

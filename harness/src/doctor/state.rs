@@ -25,7 +25,7 @@ pub fn known(
     config_maps: &[Value],
     now: Timestamp,
 ) -> Result<Option<Fault>> {
-    let Some((kind, target, scaled_object)) = &lane.target else { return Ok(None) };
+    let Some(target) = lane.targets.first() else { return Ok(None) };
     let mut cluster = Cluster::default();
     for object in config_maps {
         let mut object = object.clone();
@@ -36,9 +36,9 @@ pub fn known(
     }
     let host = PolicyHost::start(policy, Clock::at(now), Arc::new(Mutex::new(cluster)))?;
     // A ScaledJob is its own target; another without a ScaledObject is written to itself.
-    let (asked, name) = match scaled_object {
+    let (asked, name) = match &target.scaled_object {
         Some(name) => ("ScaledObject", name),
-        None => (kind.as_str(), target),
+        None => (target.kind.as_str(), &target.name),
     };
     let object = |max: u32| {
         let keda = "keda.sh/v1alpha1";
@@ -46,7 +46,7 @@ pub fn known(
             "ScaledObject" => (
                 keda,
                 json!({
-                    "scaleTargetRef": { "kind": kind, "name": target },
+                    "scaleTargetRef": { "kind": target.kind, "name": target.name },
                     "minReplicaCount": 1, "maxReplicaCount": max,
                 }),
             ),
@@ -130,8 +130,7 @@ mod tests {
             name: "l".into(),
             namespace: "builds".into(),
             gateways: vec![("gw-a1".into(), String::new())],
-            scaled_objects: vec![],
-            target: None,
+            targets: vec![],
         };
         let faults = clocks(&lane, &[object]);
         assert_eq!(faults.len(), usize::from(expected.is_some()), "{faults:?}");

@@ -5,20 +5,18 @@ use super::envoy::plugins;
 use super::Fault;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::Engine;
-use gate::threshold::TOKEN_OVERLAP_S;
+use gate::rotation;
 use gate::time::Timestamp;
 use serde_json::Value;
 
-/// Seconds before the end of a rotation from which on it is told.
-const SOON_S: i64 = 24 * 3_600;
-
-/// The gateway's token as `deploy/gateway/kube-token.sh` wrote it for Envoy: less
-/// than a quarter of its life is left, or it cannot be read.
-pub fn of_api_server(file: &Value, now: Timestamp) -> Option<Fault> {
+/// The gateway's token as `deploy/gateway/kube-token.sh` wrote it for Envoy into
+/// `file`: less than a quarter of its life is left, or it is none.
+pub fn of_api_server(file: &str, secret: &Value, now: Timestamp) -> Option<Fault> {
     let renew = "Renew it by deploy/gateway/kube-token.sh, from cron or launchd.";
-    let secret = file.pointer("/resources/0/generic_secret/secret/inline_string");
+    let secret = secret.pointer("/resources/0/generic_secret/secret/inline_string");
     let Some(claims) = secret.and_then(Value::as_str).and_then(claims) else {
-        return Some(Fault::new("the gateway's token is no token of Kubernetes", renew));
+        let what = format!("{file} has no token of Kubernetes that this user can read");
+        return Some(Fault::new(what, renew));
     };
     // One without an end or a beginning ends now.
     let ends_s = claims["exp"].as_i64().unwrap_or(0);
@@ -48,15 +46,16 @@ fn claims(header: &str) -> Option<Value> {
 pub fn rotations(config_dump: &Value, now: Timestamp) -> Vec<Fault> {
     let mut faults = vec![];
     for plugin in plugins(config_dump).iter().filter(|p| p.has_role("endpoint")) {
+        let poll_s = plugin.configuration["windows"]["poll_s"].as_u64().unwrap_or(0);
         let tokens = plugin.configuration["tokens"].as_array();
         for token in tokens.into_iter().flatten().filter(|t| t["previous"].is_string()) {
             let rotated_at = token["rotated_at"].as_str().unwrap_or_default();
             let Ok(rotated_at) = Timestamp::parse(rotated_at) else { continue };
-            let left_s = rotated_at.plus_secs(TOKEN_OVERLAP_S).since(now);
-            if (0..SOON_S).contains(&left_s) {
+            let ends = rotation::ends(rotated_at, poll_s);
+            if rotation::ends_soon(ends, now) {
                 let name = token["name"].as_str().unwrap_or("?");
                 faults.push(Fault::new(
-                    format!("token {name}: its previous digest ends in {} h", left_s / 3_600),
+                    format!("token {name}: its previous digest is refused from {ends} on"),
                     "Give its callers the new one (observer.previous_token_last_used), then take `previous` out.",
                 ));
             }
@@ -95,11 +94,11 @@ mod tests {
     #[case::no_end(with_claims(&json!({ "iat": NOW })), Some("of ? ended"))]
     #[case::no_beginning(with_claims(&json!({ "exp": NOW + 60 })), Some("of ? ends in 1 min"))]
     #[case::the_least_end(with_claims(&json!({ "exp": i64::MIN, "iat": 1 })), Some("of ? ended"))]
-    #[case::no_object(with_claims(&json!("x")), Some("no token of Kubernetes"))]
-    #[case::no_token(json!({}), Some("no token of Kubernetes"))]
-    #[case::garbage(json!({ "resources": [{ "generic_secret": { "secret": { "inline_string": "Bearer a.%.c" } } }] }), Some("no token of Kubernetes"))]
+    #[case::no_object(with_claims(&json!("x")), Some("kube-token.json has no token"))]
+    #[case::no_token(json!({}), Some("kube-token.json has no token"))]
+    #[case::garbage(json!({ "resources": [{ "generic_secret": { "secret": { "inline_string": "Bearer a.%.c" } } }] }), Some("kube-token.json has no token"))]
     fn of_the_gateway(#[case] file: Value, #[case] expected: Option<&str>) {
-        let fault = of_api_server(&file, now()).map(|f| f.what);
+        let fault = of_api_server("kube-token.json", &file, now()).map(|f| f.what);
         match expected {
             None => assert_eq!(fault, None),
             Some(expected) => assert!(fault.clone().unwrap().contains(expected), "{fault:?}"),
@@ -109,9 +108,8 @@ mod tests {
     #[rstest]
     #[case::no_rotation(None, 0)]
     #[case::begun(Some(3_600), 0)]
-    #[case::a_day_and_a_second_left(Some(TOKEN_OVERLAP_S - 86_401), 0)]
-    #[case::less_than_a_day_left(Some(TOKEN_OVERLAP_S - 86_399), 1)]
-    #[case::over(Some(TOKEN_OVERLAP_S + 1), 0)]
+    #[case::its_last_hour(Some(7 * 86_400 - 3_600), 1)]
+    #[case::over(Some(7 * 86_400 + 1), 0)]
     fn of_callers(#[case] seconds_ago: Option<u64>, #[case] expected: usize) {
         let mut token = json!({ "name": "keda", "role": "measure", "digest": "sha256:1" });
         if let Some(ago) = seconds_ago {

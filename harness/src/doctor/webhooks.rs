@@ -61,13 +61,7 @@ mod tests {
     use serde_json::json;
 
     fn lane() -> Lane {
-        Lane {
-            name: "l".into(),
-            namespace: "builds".into(),
-            gateways: vec![],
-            scaled_objects: vec![],
-            target: None,
-        }
+        Lane { name: "l".into(), namespace: "builds".into(), gateways: vec![], targets: vec![] }
     }
 
     #[rstest]

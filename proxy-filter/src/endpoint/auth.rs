@@ -5,7 +5,8 @@
 //! already; the answer does not say which part was wrong.
 
 use crate::config::{Config, Digest, Token, TokenRole};
-use gate::threshold::{MAX_FUTURE_S, TOKEN_OVERLAP_S};
+use gate::rotation;
+use gate::threshold::MAX_FUTURE_S;
 use gate::time::Timestamp;
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq};
@@ -58,7 +59,7 @@ pub fn authorize(
 
 /// When the previous digest of a token stops to count.
 pub fn overlap_ends(token: &Token, poll_s: u64) -> Option<Timestamp> {
-    token.rotated_at.map(|at| at.plus_secs(TOKEN_OVERLAP_S.max(poll_s)))
+    token.rotated_at.map(|at| rotation::ends(at, poll_s))
 }
 
 /// A rotation dated in the future has not happened, so it keeps nothing alive.

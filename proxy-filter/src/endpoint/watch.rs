@@ -4,10 +4,8 @@
 use super::auth;
 use crate::config::Config;
 use crate::shared;
+use gate::rotation;
 use gate::time::Timestamp;
-
-/// How long before a previous digest is refused a digest says so, seconds.
-const WARN_BEFORE_S: i64 = 24 * 3_600;
 
 /// Once a polling window: what happened since goes into a digest.
 /// What was taken is noted in the state at once: a step whose state is not
@@ -16,7 +14,7 @@ pub fn tokens(config: &Config, now: Timestamp) {
     let previous = config.tokens.iter().filter(|t| t.previous.is_some());
     let ending: Vec<_> = previous
         .filter_map(|t| Some((&t.name, auth::overlap_ends(t, config.windows.poll_s)?)))
-        .filter(|(_, ends)| (0..=WARN_BEFORE_S).contains(&ends.since(now)))
+        .filter(|(_, ends)| rotation::ends_soon(*ends, now))
         .collect();
     let intruders = shared::take_intruders();
     if ending.is_empty() && intruders.is_empty() {

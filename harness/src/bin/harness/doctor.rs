@@ -110,7 +110,7 @@ fn ask(kubectl: &Kubectl, options: &BTreeMap<&str, &str>, faults: &mut Vec<Fault
             .ok()
             .and_then(|text| serde_json::from_str(&text).ok())
             .unwrap_or_default();
-        faults.extend(doctor::tokens::of_api_server(&secret, now));
+        faults.extend(doctor::tokens::of_api_server(file, &secret, now));
     }
     let policies = doctor::policies::own(&kubectl.items(&[POLICIES])?);
     faults.extend(doctor::policies::check(&policies, &serde_yaml_ng::from_str(METADATA)?));
@@ -167,7 +167,7 @@ fn of_cluster(
             let key = (lane.namespace.clone(), lane.name.clone());
             if !done.contains(&key) {
                 done.push(key);
-                faults.extend(of_lane(kubectl, &modules, &server, settings, &lane, now)?);
+                of_lane(kubectl, (&modules, settings), &server, &lane, now, faults)?;
                 faults.extend(of_scaled_objects(kubectl, &lane, lowers));
             }
         }
@@ -177,13 +177,12 @@ fn of_cluster(
 
 fn of_lane(
     kubectl: &Kubectl,
-    modules: &Modules,
+    (modules, settings): (&Modules, &Value),
     server: &str,
-    settings: &Value,
     lane: &Lane,
     now: Timestamp,
-) -> Result<Vec<Fault>> {
-    let mut faults = vec![];
+    faults: &mut Vec<Fault>,
+) -> Result<()> {
     let namespace = lane.namespace.as_str();
     for verb in ["get", "list"] {
         if !kubectl.may(server, verb, "configmaps", namespace)? {
@@ -214,7 +213,7 @@ fn of_lane(
     let config_maps = kubectl.items(&["configmaps", "--namespace", namespace])?;
     faults.extend(doctor::state::known(&modules.policy, settings, lane, &config_maps, now)?);
     faults.extend(doctor::state::clocks(lane, &config_maps));
-    Ok(faults)
+    Ok(())
 }
 
 fn of_scaled_objects(kubectl: &Kubectl, lane: &Lane, lowers: bool) -> Vec<Fault> {
@@ -228,5 +227,5 @@ fn of_scaled_objects(kubectl: &Kubectl, lane: &Lane, lowers: bool) -> Vec<Fault>
             )],
         }
     };
-    lane.scaled_objects.iter().flat_map(of).collect()
+    lane.targets.iter().filter_map(|t| t.scaled_object.as_ref()).flat_map(of).collect()
 }
