@@ -19,6 +19,7 @@ mod packages;
 mod paused_scale_out;
 mod policy_rules;
 mod policy_settings;
+mod publishing;
 mod pushes;
 mod real_envoy;
 mod real_servers;

@@ -9,6 +9,7 @@ use super::vm::VmState;
 use crate::wasi::{memory, WasiState};
 use anyhow::Result;
 use std::sync::PoisonError;
+use std::time::Duration;
 use wasmtime::{Caller, Linker};
 
 const OK: u32 = 0;
@@ -287,7 +288,7 @@ fn add_used(linker: &mut Linker<VmState>) -> Result<()> {
          body_len: u32,
          _: u32,
          _: u32,
-         _timeout: u32,
+         timeout_ms: u32,
          token: u32| {
             refuse!(c, "proxy_http_call");
             let (Some(cluster), Some(map), Some(body)) = (
@@ -316,6 +317,7 @@ fn add_used(linker: &mut Linker<VmState>) -> Result<()> {
                 cluster,
                 headers,
                 body,
+                timeout: Duration::from_millis(timeout_ms.into()),
                 ..OutCall::default()
             });
             if write_u32(&mut c, token, number) {

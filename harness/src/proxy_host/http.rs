@@ -1,5 +1,7 @@
 //! Requests, responses and call-outs as values.
 
+use std::time::Duration;
+
 /// Header names and values; bytes, since nothing makes them text.
 pub type Headers = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -68,6 +70,8 @@ pub struct OutCall {
     pub cluster: String,
     pub headers: Headers,
     pub body: Vec<u8>,
+    /// How long the plugin waits for the answer.
+    pub timeout: Duration,
 }
 
 impl OutCall {

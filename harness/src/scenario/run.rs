@@ -68,6 +68,11 @@ pub struct Simulation {
     reads: u64,
     /// The servers beside the API server.
     pub around: Neighbours,
+    /// How long the API server takes to answer what it has done already. A plugin
+    /// whose time-out is shorter never sees the answer.
+    pub api_delay: Duration,
+    /// Calls of which the answer, or the end of the plugin's patience, is still to come.
+    late: Vec<(Duration, http::OutCall, Option<Reply>)>,
     tolerates_traps: bool,
 }
 
@@ -123,6 +128,8 @@ impl Simulation {
             next_worker: 0,
             reads: 0,
             around: Neighbours::new(notifier, queue),
+            api_delay: Duration::ZERO,
+            late: Vec::new(),
             tolerates_traps: false,
         })
     }
@@ -268,18 +275,24 @@ impl Simulation {
     fn deliver_calls(&mut self) -> Result<()> {
         for call in self.proxy.take_calls() {
             let (method, path) = (call.header(":method"), call.header(":path"));
-            let answer = match self.around.answer(&call)? {
-                Some(answer) => answer,
+            let (answer, delay) = match self.around.answer(&call)? {
+                Some(answer) => (answer, Duration::ZERO),
                 None => {
                     let name = config_map_name(&self.gateway);
                     let is_own = path.ends_with(&format!("/configmaps/{name}"));
                     self.reads += u64::from(method == "GET" && is_own);
                     let content_type = call.header("content-type");
-                    lock(&self.cluster).http(&method, &path, &content_type, &call.body)
+                    let done = lock(&self.cluster).http(&method, &path, &content_type, &call.body);
+                    (done, self.api_delay)
                 }
             };
             let reply = Reply { status: answer.status, body: serde_json::to_vec(&answer.body)? };
-            let replied = self.proxy.reply(&call, Some(&reply));
+            let reply = (delay < call.timeout).then_some(reply);
+            self.late.push((self.elapsed + delay.min(call.timeout), call, reply));
+        }
+        let is_due = |(at, _, _): &mut (Duration, _, _)| *at <= self.elapsed;
+        for (_, call, reply) in self.late.extract_if(.., is_due).collect::<Vec<_>>() {
+            let replied = self.proxy.reply(&call, reply.as_ref());
             self.unless_tolerated(replied)?;
         }
         Ok(())
@@ -305,19 +318,37 @@ impl Simulation {
     /// # Errors
     /// The endpoint traps or never answers.
     pub fn manage(&mut self, request: &http::Request) -> Result<Response> {
+        let mut outcome = self.begin(request)?;
+        for _ in 0..PATIENCE_S * 4 {
+            if let Outcome::Answered(response) = outcome {
+                return Ok(response);
+            }
+            self.quantum()?;
+            self.poll(&mut outcome)?;
+        }
+        bail!("no answer within {PATIENCE_S} s")
+    }
+
+    /// Sends a request to a management endpoint and lets no time pass.
+    ///
+    /// # Errors
+    /// The endpoint traps.
+    pub fn begin(&mut self, request: &http::Request) -> Result<Outcome> {
         self.next_worker = (self.next_worker + 1) % self.proxy.workers();
-        match self.proxy.request(self.next_worker, self.endpoint, request, None)? {
-            Outcome::Answered(response) => Ok(response),
-            Outcome::Pending(pending) => {
-                for _ in 0..PATIENCE_S * 4 {
-                    self.quantum()?;
-                    if let Some(response) = self.proxy.answer(pending)? {
-                        return Ok(response);
-                    }
-                }
-                bail!("no answer within {PATIENCE_S} s")
+        self.proxy.request(self.next_worker, self.endpoint, request, None)
+    }
+
+    /// Takes the answer of a request that waits for one, where it is there by now.
+    ///
+    /// # Errors
+    /// The endpoint ended the stream without an answer.
+    pub fn poll(&mut self, outcome: &mut Outcome) -> Result<()> {
+        if let Outcome::Pending(pending) = outcome {
+            if let Some(response) = self.proxy.answer(*pending)? {
+                *outcome = Outcome::Answered(response);
             }
         }
+        Ok(())
     }
 }
 

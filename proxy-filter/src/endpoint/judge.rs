@@ -56,7 +56,7 @@ impl Holder {
             let applied = shared::state().map_or(0, |s| s.applied);
             !shared::commands_after(applied).is_empty()
         };
-        if !due && !commanded() {
+        if !due && !commanded() && !self.retries_a_command(now) {
             return;
         }
         self.stepped_at = Some(now);
@@ -114,6 +114,14 @@ impl Holder {
             && state.last_verdict.as_ref().is_some_and(|last| !verdict.differs(last));
         self.errands.run(config, &state, is_published, now);
         self.publish(config, &state, &merged, verdict, now);
+    }
+
+    /// Whether a command waits for its verdict to be published, and may be tried
+    /// again now. Its caller waits ten seconds: a tick of five would be half of them.
+    fn retries_a_command(&self, now: Timestamp) -> bool {
+        self.inflight.is_none()
+            && self.pace.is_due(now)
+            && shared::state().is_some_and(|s| !s.superseded && s.published < s.applied)
     }
 
     fn publish(
