@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Each installs what it needs and builds what it runs.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench cluster package shipped soak verdicts fuzz mutants lint wasm setup clean
+.PHONY: help demo test bench cluster package shipped fields oracles soak verdicts fuzz mutants lint wasm setup clean
 
 DIST := dist
 
@@ -35,6 +35,13 @@ shipped: wasm ## what a release has besides the modules: chart, workflow, script
 	@scripts/setup.sh shipped
 	@scripts/build-programs.sh shipped
 	cargo test --locked --workspace --test shipped
+
+fields: wasm ## the lists of fields and scalers anew, from the modules that are pinned (needs Go)
+	@scripts/build-programs.sh shipped
+	FIELDS=write cargo test --locked --workspace --test shipped -- the_list_of_fields the_scalers_keys
+
+oracles: ## what the controllers' own code runs over generated objects, anew; needs Go, takes an hour
+	@scripts/oracles.sh
 
 soak: wasm ## millions of requests and a thousand configuration pushes: memory must be flat
 	@scripts/setup.sh envoy

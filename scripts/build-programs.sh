@@ -35,7 +35,12 @@ shipped actionlint actionlint github.com/rhysd/actionlint/cmd/actionlint
 
 # groups, name here, module's folder, module, path in it
 files="
-cluster keda-config keda github.com/kedacore/keda/v2 config
+cluster,shipped keda-config keda github.com/kedacore/keda/v2 config
+shipped keda-source keda github.com/kedacore/keda/v2 .
+shipped apps.openapi.json kubernetes k8s.io/kubernetes api/openapi-spec/v3/apis__apps__v1_openapi.json
+shipped batch.openapi.json kubernetes k8s.io/kubernetes api/openapi-spec/v3/apis__batch__v1_openapi.json
+shipped autoscaling.openapi.json kubernetes k8s.io/kubernetes api/openapi-spec/v3/apis__autoscaling__v2_openapi.json
+shipped argo-crds crds github.com/argoproj/argo-rollouts manifests/crds
 cluster kubewarden-charts kubewarden github.com/kubewarden/adm-controller charts
 cluster envoy-gateway-crds crds github.com/envoyproxy/gateway charts/gateway-helm/charts/crds/crds
 cluster istio-crds.yaml crds istio.io/api kubernetes/customresourcedefinitions.gen.yaml

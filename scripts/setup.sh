@@ -16,6 +16,8 @@ tools=.tools
 mkdir -p "$tools"
 
 target=wasm32-wasip1
+# What the deciding part of the policy compiles to besides: it needs no host and no clock.
+bare_target=wasm32-unknown-unknown
 envoy_version=1.40.0
 kubectl_version=1.36.3
 cargo_deny_version=0.20.2
@@ -26,7 +28,8 @@ say() { printf 'setup: %s\n' "$*" >&2; }
 fail() { printf 'setup: FAILED: %s\n' "$*" >&2; exit 1; }
 
 has_rustup_target() {
-    command -v rustup >/dev/null && rustup target list --installed 2>/dev/null | grep -qx "$target"
+    command -v rustup >/dev/null &&
+        [ "$(rustup target list --installed 2>/dev/null | grep -cx -e "$target" -e "$bare_target")" = 2 ]
 }
 
 has_debian_toolchain() {
@@ -72,8 +75,8 @@ setup_wasm() {
         echo rustup >"$tools/wasm-toolchain"
     elif [ "$(cat "$tools/wasm-toolchain" 2>/dev/null)" = debian ] && has_debian_toolchain; then
         :
-    elif command -v rustup >/dev/null && say "adding the Rust target $target" &&
-        bounded rustup target add "$target" >"$tools/rustup.log" 2>&1; then
+    elif command -v rustup >/dev/null && say "adding the Rust targets $target and $bare_target" &&
+        bounded rustup target add "$target" "$bare_target" >"$tools/rustup.log" 2>&1; then
         echo rustup >"$tools/wasm-toolchain"
     elif has_debian_toolchain || install_debian_toolchain; then
         echo debian >"$tools/wasm-toolchain"

@@ -74,7 +74,7 @@ fn a_gateway_that_is_not_known() {
     let mut object = s.cluster().get("ConfigMap", "builds", "canary-gate.gw-a1").unwrap().clone();
     assert_eq!(known(&s, &[object.clone()]), None);
     let absent = known(&s, &[]).unwrap();
-    assert!(absent.contains("Gateway gw-a1 is not known"), "{absent}");
+    assert!(absent.contains("gateway gw-a1 is not known"), "{absent}");
     object["data"]["verdict"] = json!("{}");
     assert!(known(&s, &[object.clone()]).unwrap().contains("is not known"));
     // Whatever the lane's first target is.
@@ -91,7 +91,7 @@ fn a_gateway_that_is_not_known() {
         }
         settings["lanes"][0]["targets"] = json!([target]);
         let fault = known_in(&settings, &s, &[]).unwrap_or_default();
-        assert!(fault.contains("Gateway gw-a1 is not known"), "{kind}: {fault}");
+        assert!(fault.contains("gateway gw-a1 is not known"), "{kind}: {fault}");
     }
     // A canary that holds the lane is no fault.
     assert_eq!(command(&mut s, &json!({ "action": "begin", "weight": 0.1 })).status, 204);

@@ -103,9 +103,9 @@ fn edit(kind: &str, path: &str, old: Value, new: Value) -> Value {
             "metadata": { "name": "openclaw-worker" },
             "spec": {
                 "scaleTargetRef": { "name": "openclaw-worker" },
-                "fallback": { "failureThreshold": 3, "behavior": "currentReplicas" },
+                "fallback": { "failureThreshold": 3, "behavior": "static" },
                 "minReplicas": 1, "minReplicaCount": 1,
-                "strategy": { "canary": { "maxSurge": 0, "steps": [{ "setCanaryScale": {} }] } },
+                "strategy": { "canary": { "trafficRouting": {}, "steps": [{ "setCanaryScale": {} }] } },
             }
         });
         let (parent, key) = path.rsplit_once('/').unwrap();

@@ -7,6 +7,7 @@ mod digests;
 mod doctor;
 mod error_classes;
 mod failure;
+mod fields;
 mod filter;
 mod fuzz;
 mod hostile_host;

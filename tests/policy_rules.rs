@@ -17,6 +17,9 @@ use tests::root;
 use tests::simulation::modules;
 
 const ANSWER: &str = "\nanswer:\n";
+/// Around a quoted message.
+const FENCE: &str = "```text";
+const FENCE_END: &str = "```";
 
 fn cases() -> Vec<PathBuf> {
     let mut files = Vec::new();
@@ -93,7 +96,7 @@ fn answer(case: &Value) -> (Value, Vec<String>) {
 fn load(path: &Path) -> (String, Value) {
     let text = std::fs::read_to_string(path).unwrap();
     let case = serde_yaml_ng::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    (text, case)
+    (text, tests::admission::expand(case, &root("tests/fixtures")))
 }
 
 #[test]
@@ -160,6 +163,66 @@ fn names_say_what_the_answers_are() {
     }
 }
 
+/// Words before the advice for GitOps; what comes after it is for those whom the first
+/// lines do not help.
+const MOST_WORDS: usize = 60;
+
+#[test]
+fn messages_are_short_and_say_nothing_twice() {
+    let mut longest = (0, String::new());
+    for path in cases() {
+        let (_, case) = load(&path);
+        if case["answer"]["code"] != json!(403) {
+            continue;
+        }
+        let message = case["answer"]["message"].as_str().unwrap();
+        let advice = ["GitOps: ", "An autoscaler asks again"].map(|word| message.find(word));
+        let end = advice.into_iter().flatten().min().expect("advice for GitOps or autoscalers");
+        let first = &message[..end];
+        // Why a gateway could not be read is the host's word, and as long as it is.
+        let ours = first.lines().map(|line| line.split("no state: ").next().unwrap_or_default());
+        let words: usize = ours.map(|line| line.split_whitespace().count()).sum();
+        if words > longest.0 {
+            longest = (words, path.display().to_string());
+        }
+        assert!(words <= MOST_WORDS, "{}: {words} words: {first}", path.display());
+        for part in ["Why: ", "Do: ", "See: https://"] {
+            assert_eq!(message.matches(part).count(), 1, "{}: {part}", path.display());
+        }
+        let mut said = std::collections::BTreeSet::new();
+        let text: Vec<&str> =
+            message.split_whitespace().filter(|w| !w.starts_with("https://")).collect();
+        let text = text.join(" ").replace("; ", ". ");
+        for sentence in text.split(". ").filter(|s| s.contains(' ')) {
+            assert!(said.insert(sentence.to_owned()), "{}: twice: {sentence}", path.display());
+        }
+    }
+    println!("the longest: {} words, {}", longest.0, longest.1);
+}
+
+/// Links lead to headings of this tree.
+#[test]
+fn links_in_messages_lead_somewhere() {
+    let page = std::fs::read_to_string(root("docs/rules.md")).unwrap();
+    let headings: Vec<String> = page
+        .lines()
+        .filter_map(|l| l.strip_prefix("## "))
+        .map(|l| l.to_lowercase().replace(' ', "-"))
+        .collect();
+    let version = format!("/blob/v{}/docs/rules.md#", env!("CARGO_PKG_VERSION"));
+    let mut links = 0;
+    for path in cases() {
+        let (_, case) = load(&path);
+        let message = case["answer"]["message"].as_str().unwrap_or_default();
+        for link in message.split_whitespace().filter(|w| w.starts_with("https://github.com")) {
+            let (_, anchor) = link.split_once(&version).unwrap_or_else(|| panic!("{link}"));
+            assert!(headings.iter().any(|h| h == anchor), "{}: {link}", path.display());
+            links += 1;
+        }
+    }
+    assert!(links > 100, "{links}");
+}
+
 /// Kubewarden runs policies on `wasmtime-provider`; the harness runs them on
 /// its own engine for the sake of the clock. Both must answer alike.
 #[test]
@@ -204,12 +267,15 @@ fn the_documentation_quotes_the_policy() {
     while let Some(line) = lines.next() {
         quoted.push_str(line);
         quoted.push('\n');
-        let case = line.strip_prefix("<!-- ").and_then(|l| l.strip_suffix(" -->"));
+        let case = line.strip_prefix("<!-- tests/").and_then(|l| l.strip_suffix(" -->"));
+        let case = case.map(|case| format!("tests/{case}"));
         if let Some(case) = case {
-            let (_, case_file) = load(&root(case));
-            assert!(lines.next().unwrap().starts_with("> "), "{case}: no quotation");
-            quoted.push_str(&format!("> {}\n", case_file["answer"]["message"].as_str().unwrap()));
-            cases.push(case.to_owned());
+            let (_, case_file) = load(&root(&case));
+            assert_eq!(lines.next(), Some(FENCE), "{case}: no quotation");
+            assert!(lines.by_ref().any(|line| line == FENCE_END), "{case}: no end");
+            let message = case_file["answer"]["message"].as_str().unwrap();
+            quoted.push_str(&format!("{FENCE}\n{message}\n{FENCE_END}\n"));
+            cases.push(case);
         }
     }
     if std::env::var_os("BLESS").is_some() {

@@ -80,7 +80,7 @@ fn a_push_loses_nothing_and_takes_no_memory() {
             thread::sleep(Duration::from_millis(10));
         }
         // A listener that is being replaced refuses nobody.
-        sent += u64::from(envoy.send(true, "/200/0") == 200);
+        sent += u64::from(envoy.send_anew(true, "/200/0") == 200);
         if n % (pushes / 5) == 0 {
             // Old listeners drain for two seconds.
             thread::sleep(Duration::from_secs(4));

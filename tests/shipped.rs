@@ -10,6 +10,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use tests::root;
+use tests::schemas;
 use tests::simulation::modules;
 
 const CHART: &str = "charts/canary-gate";
@@ -260,4 +261,75 @@ fn the_scripts_are_sound() {
 #[test]
 fn licences_and_sources_are_ones_that_were_read() {
     must("cargo", &["deny", "--offline", "check", "bans", "licenses", "sources"]);
+}
+
+/// Schemas of the judged kinds: a CRD, or a definition in an OpenAPI document, from the
+/// modules whose programs `make cluster` runs.
+const SCHEMAS: [(&str, &str, &str); 9] = [
+    ("ScaledObject", "keda-config/crd/bases/keda.sh_scaledobjects.yaml", ""),
+    ("ScaledJob", "keda-config/crd/bases/keda.sh_scaledjobs.yaml", ""),
+    ("Rollout", "argo-crds/rollout-crd.yaml", ""),
+    ("Deployment", "apps.openapi.json", "io.k8s.api.apps.v1.Deployment"),
+    ("StatefulSet", "apps.openapi.json", "io.k8s.api.apps.v1.StatefulSet"),
+    ("ReplicaSet", "apps.openapi.json", "io.k8s.api.apps.v1.ReplicaSet"),
+    ("Scale", "apps.openapi.json", "io.k8s.api.autoscaling.v1.Scale"),
+    ("Job", "batch.openapi.json", "io.k8s.api.batch.v1.Job"),
+    (
+        "HorizontalPodAutoscaler",
+        "autoscaling.openapi.json",
+        "io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler",
+    ),
+];
+
+/// What a fixture must say; `FIELDS=write` writes it.
+fn holds(fixture: &str, text: &str) {
+    let path = root("tests/fixtures").join(fixture);
+    if std::env::var_os("FIELDS").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+    }
+    let kept = fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(kept, text, "{}: older than the modules; run `make fields`", path.display());
+}
+
+#[test]
+fn the_list_of_fields_is_that_of_the_pinned_schemas() {
+    for (kind, file, definition) in SCHEMAS {
+        let text = fs::read_to_string(built(file))
+            .unwrap_or_else(|e| panic!("{file}: {e}: run scripts/build-programs.sh shipped"));
+        let document: Value = serde_yaml_ng::from_str(&text).unwrap();
+        let fields = if definition.is_empty() {
+            let versions = document["spec"]["versions"].as_array().unwrap();
+            let served = versions.iter().rfind(|v| v["served"] == true).unwrap();
+            schemas::fields(&served["schema"]["openAPIV3Schema"], &Value::Null)
+        } else {
+            let definitions = &document["components"]["schemas"];
+            schemas::fields(&definitions[definition], definitions)
+        };
+        assert!(fields.len() > 10, "{kind}: {fields:?}");
+        let lines: String = fields.iter().map(|f| format!("{f}\n")).collect();
+        holds(&format!("fields/{kind}.txt"), &lines);
+    }
+}
+
+#[test]
+fn the_scalers_keys_are_those_of_kedas_source() {
+    let output = Command::new("go")
+        .args(["run", ".", "-keda", &built("keda-source")])
+        .current_dir(root("tests/scalertags"))
+        .output()
+        .expect("go: https://go.dev/dl");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut lines = Vec::new();
+    for (kind, scaler) in said.as_object().unwrap() {
+        let keys: Vec<Value> = scaler["keys"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|k| json!({ "name": k["name"], "default": k["default"], "type": k["type"] }))
+            .collect();
+        lines.push(format!("{}:{}", json!(kind), json!({ "keys": keys })));
+    }
+    holds("keda-scalers.json", &format!("{{\n{}\n}}\n", lines.join(",\n")));
 }

@@ -1,4 +1,4 @@
-//! Every look-up of the policy, and its clock.
+//! Every look-up of the policy.
 //!
 //! The lane's state ConfigMaps and nothing else: a first list of a kind that
 //! is absent hangs until the webhook's time-out. One list for all lanes of a
@@ -20,22 +20,16 @@ use gate::time::Timestamp;
 use gate::verdict::{config_map_name, Verdict, LANE_LABEL, VERDICT_KEY};
 use kubewarden_policy_sdk::wapc_guest;
 use serde_json::{json, Map, Value};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The policy's host.
 pub struct Host;
 
 impl Lookups for Host {
-    fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(0))
+    fn list(&self, lane: &Lane, now: Timestamp) -> State {
+        list(lane, now)
     }
 
-    fn list(&self, lane: &Lane) -> State {
-        list(lane, self.now())
-    }
-
-    fn state(&self, lane: &Lane, gateway: &GatewayState) -> GatewayState {
+    fn state(&self, lane: &Lane, gateway: &GatewayState, now: Timestamp) -> GatewayState {
         let verdict = match get(lane, &config_map_name(&gateway.id)) {
             Err(e) if e.contains("annot find") || e.contains("not found") => {
                 Err(not_found(lane, &gateway.id))
@@ -46,7 +40,7 @@ impl Lookups for Host {
                 Ok(object) => verdict_of(&object),
             },
         };
-        GatewayState::of(&gateway.id, &gateway.az, verdict, lane.max_state_age.0, self.now())
+        GatewayState::of(&gateway.id, &gateway.az, verdict, lane.max_state_age.0, now)
     }
 
     fn override_of(&self, lane: &Lane) -> Option<Override> {

@@ -1,8 +1,8 @@
 //! From a change and the gateways' states to a decision: pure.
 
+use crate::change::{Change, PodsInAll};
 use crate::rejection::{Ground, Rejection};
 use crate::rules;
-use crate::scope::Change;
 use crate::settings::{Enforcement, Lane, Settings};
 use gate::break_glass::Override;
 use gate::lane::{Column, GatewayState, LaneState};
@@ -32,6 +32,9 @@ pub struct Decision<'a> {
     pub excused: Vec<Rejection>,
     /// The override in force, whether it excused anything or not.
     pub override_: Option<Override>,
+    pub pods: Option<PodsInAll>,
+    /// Paths of the fields with an effect that the edit changes.
+    pub edited: Vec<String>,
 }
 
 pub fn decide<'a>(
@@ -51,6 +54,8 @@ pub fn decide<'a>(
         warnings: vec![],
         excused: vec![],
         override_,
+        pods: change.pods,
+        edited: change.edited.clone(),
     };
     let ceiling = decision.override_.as_ref().map(|o| i64::from(o.ceiling));
     let enforced = |rule: Rule| settings.enforcement(rule) == Enforcement::Enforce;

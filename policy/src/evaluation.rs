@@ -4,67 +4,79 @@
 //! before a ceiling rises, what is in question is read once more. What is read
 //! may turn the answer, and then others are in question.
 
+use crate::answer::Answer;
+use crate::change::Change;
 use crate::decision::{self, Decision, State};
-use crate::request::Input;
-use crate::scope::{self, Change};
+use crate::fields::{self, Table};
+use crate::request::{Input, Kind};
+use crate::scope;
 use crate::settings::{Lane, Settings};
 use gate::break_glass::Override;
 use gate::lane::GatewayState;
 use gate::time::Timestamp;
 
-/// What can be looked up, and when it is.
+/// What can be looked up.
 pub trait Lookups {
-    fn now(&self) -> Timestamp;
     /// The state of every gateway of the lane, and its override, by one list.
-    fn list(&self, lane: &Lane) -> State;
+    fn list(&self, lane: &Lane, now: Timestamp) -> State;
     /// The state of one gateway, past every cache.
-    fn state(&self, lane: &Lane, gateway: &GatewayState) -> GatewayState;
+    fn state(&self, lane: &Lane, gateway: &GatewayState, now: Timestamp) -> GatewayState;
     /// The lane's override, past every cache.
     fn override_of(&self, lane: &Lane) -> Option<Override>;
 }
 
-/// The decisions of a request, one for each change.
+/// What the policy answers to a request at a time.
 ///
 /// # Errors
 /// The part of the request that cannot be read.
-pub fn decisions<'a>(
-    input: &'a Input<'a>,
+pub fn answer(input: &Input, now: Timestamp, cluster: &dyn Lookups) -> Result<Answer, String> {
+    answer_by(input, now, cluster, &fields::table)
+}
+
+/// The same by other tables of fields: what a row is worth, a test asks with it.
+///
+/// # Errors
+/// The part of the request that cannot be read.
+pub fn answer_by(
+    input: &Input,
+    now: Timestamp,
     cluster: &dyn Lookups,
-) -> Result<Vec<Decision<'a>>, String> {
+    tables: &dyn Fn(Kind) -> Option<Table>,
+) -> Result<Answer, String> {
     let settings = &input.settings;
     let mut decisions = Vec::new();
     // The state of the last lane that was asked for: the changes of a lane follow one another.
     let mut listed: Option<(&str, State)> = None;
-    for change in scope::changes(settings, &input.request, cluster.now())? {
+    for change in scope::changes(settings, &input.request, now, tables)? {
         if !change.asks_for_state(settings) {
-            decisions.push(decision::decide(settings, &change, &State::default(), cluster.now()));
+            decisions.push(decision::decide(settings, &change, &State::default(), now));
             continue;
         }
         let state = match listed.take() {
             Some((lane, state)) if lane == change.lane.name => state,
-            _ => cluster.list(change.lane),
+            _ => cluster.list(change.lane, now),
         };
-        let (decision, state) = settled(settings, &change, state, cluster);
+        let (decision, state) = settled(settings, &change, state, now, cluster);
         decisions.push(decision);
         listed = Some((&change.lane.name, state));
     }
-    Ok(decisions)
+    Ok(Answer::of(settings, &input.request, &decisions))
 }
 
 fn settled<'a>(
     settings: &Settings,
     change: &Change<'a>,
     mut state: State,
+    now: Timestamp,
     cluster: &dyn Lookups,
 ) -> (Decision<'a>, State) {
-    let now = cluster.now();
     let mut read = Vec::new();
     let mut override_was_read = false;
     loop {
         let decision = decision::decide(settings, change, &state, now);
         let again = decision::read_again(&decision, change, &state.gateways, &read);
         for gateway in state.gateways.iter_mut().filter(|g| again.contains(&g.id)) {
-            *gateway = cluster.state(change.lane, gateway);
+            *gateway = cluster.state(change.lane, gateway, now);
         }
         let reads_override =
             !override_was_read && decision::read_override_again(settings, &decision);

@@ -6,6 +6,7 @@
 use crate::objects::Object;
 use crate::settings::Settings;
 use gate::parse::{get, tree, Json};
+use gate::target::TargetKind;
 
 /// The parts that the policy looks at; absent and null text is empty.
 #[derive(Clone, Debug, Default)]
@@ -125,6 +126,62 @@ pub enum Operation {
     Other,
 }
 
+/// Objects that some rule looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    ScaledObject,
+    /// `scaledobjects/status`.
+    ScaledObjectStatus,
+    ScaledJob,
+    HorizontalPodAutoscaler,
+    Workload(TargetKind),
+    /// What a Deployment and a Rollout make their pods by.
+    ReplicaSet,
+    /// `autoscaling/v1 Scale` of whatever has replicas.
+    Scale,
+    /// Jobs and CronJobs.
+    Job,
+    ConfigMap,
+    /// What may poll a measurement URL beside KEDA.
+    Measurement,
+}
+
+impl Kind {
+    /// By group, kind and subresource; the audit scanner has the kind where
+    /// the resource belongs, so that is not looked at.
+    pub fn of(request: &Request) -> Option<Self> {
+        let kind = match (request.group.as_str(), request.kind.as_str()) {
+            ("autoscaling", "Scale") => return Some(Kind::Scale),
+            ("keda.sh", "ScaledObject") if request.sub_resource == "status" => {
+                return Some(Kind::ScaledObjectStatus)
+            }
+            ("keda.sh", "ScaledObject") => Kind::ScaledObject,
+            ("keda.sh", "ScaledJob") => Kind::ScaledJob,
+            ("autoscaling", "HorizontalPodAutoscaler") => Kind::HorizontalPodAutoscaler,
+            ("apps", "Deployment") => Kind::Workload(TargetKind::Deployment),
+            ("apps", "ReplicaSet") => Kind::ReplicaSet,
+            ("apps", "StatefulSet") => Kind::Workload(TargetKind::StatefulSet),
+            ("argoproj.io", "Rollout") => Kind::Workload(TargetKind::Rollout),
+            ("batch", "Job" | "CronJob") => Kind::Job,
+            ("", "ConfigMap") => Kind::ConfigMap,
+            ("argoproj.io", "AnalysisTemplate" | "ClusterAnalysisTemplate" | "AnalysisRun")
+            | ("flagger.app", "MetricTemplate" | "Canary") => Kind::Measurement,
+            _ => return None,
+        };
+        match request.sub_resource.as_str() {
+            "" => Some(kind),
+            // A write of the status of a built-in kind takes labels, annotations and owners
+            // along, by which controllers count and own (Kubernetes
+            // `pkg/registry/batch/job/strategy.go` and its like reset the spec alone).
+            "status" => {
+                matches!(kind, Kind::HorizontalPodAutoscaler | Kind::Job | Kind::ReplicaSet)
+                    .then_some(kind)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// What the host hands to `validate`.
 pub struct Input<'a> {
     pub settings: Settings,
@@ -192,6 +249,37 @@ mod tests {
         let input = parse(payload.as_bytes()).unwrap();
         assert_eq!(input.request.kind, "ScaledObject");
         assert_eq!(input.request.operation(), Ok(Operation::Update));
+    }
+
+    #[rstest]
+    #[case("keda.sh", "ScaledObject", "", Some(Kind::ScaledObject))]
+    #[case("keda.sh", "ScaledObject", "status", Some(Kind::ScaledObjectStatus))]
+    #[case("keda.sh", "ScaledJob", "status", None)]
+    #[case("apps", "Deployment", "", Some(Kind::Workload(TargetKind::Deployment)))]
+    #[case("apps", "Deployment", "status", None)]
+    #[case("batch", "Job", "status", Some(Kind::Job))]
+    #[case("apps", "ReplicaSet", "status", Some(Kind::ReplicaSet))]
+    #[case("autoscaling", "HorizontalPodAutoscaler", "status", Some(Kind::HorizontalPodAutoscaler))]
+    #[case("apps", "ReplicaSet", "", Some(Kind::ReplicaSet))]
+    #[case("autoscaling", "Scale", "scale", Some(Kind::Scale))]
+    #[case("apps", "DaemonSet", "", None)]
+    #[case("", "ConfigMap", "", Some(Kind::ConfigMap))]
+    #[case("batch", "CronJob", "", Some(Kind::Job))]
+    #[case("flagger.app", "Canary", "", Some(Kind::Measurement))]
+    #[case("x.io", "Deployment", "", None)]
+    fn kinds(
+        #[case] group: &str,
+        #[case] kind: &str,
+        #[case] sub: &str,
+        #[case] expected: Option<Kind>,
+    ) {
+        let request = Request {
+            group: group.into(),
+            kind: kind.into(),
+            sub_resource: sub.into(),
+            ..Request::default()
+        };
+        assert_eq!(Kind::of(&request), expected);
     }
 
     #[rstest]

@@ -5,47 +5,27 @@
 //! none. An edit touches a lane when the old or the new object does, so
 //! neither is retargeting.
 
-use crate::lifts::{self, Lift};
+use crate::change::{Change, Fault, Lift, PodsInAll, When};
+use crate::fields::{Changes, Table};
+use crate::lifts;
 use crate::objects::config_map::ConfigMap;
 use crate::objects::hpa::{is_kedas, Hpa};
 use crate::objects::job::Job;
-use crate::objects::scaled_job::{ScaledJob, JOB_LABEL};
+use crate::objects::scaled_job::JOB_LABEL;
 use crate::objects::scaled_object::ScaledObject;
-use crate::objects::{workload, Kind, Object, TargetRef};
-use crate::request::{Operation, Request};
+use crate::objects::{workload, Object, TargetRef};
+use crate::pods::{self, Pods};
+use crate::request::{Kind, Operation, Request};
 use crate::rules::{
-    cooldown, promotion_freeze, queue_trigger, replica_floor, scale_target, skill_lock,
-    state_owner, Fault, When,
+    cooldown, promotion_freeze, queue_trigger, replica_floor, scale_target, skill_lock, state_owner,
 };
-use crate::settings::{Enforcement, Lane, Settings};
+use crate::settings::{Lane, Settings, UnknownFields};
 use gate::lane::Column;
 use gate::parse::Json;
 use gate::rule::Rule;
+use gate::slice::Slice;
 use gate::target::{Target, TargetKind};
 use gate::time::Timestamp;
-
-/// An edit, seen by one target of one lane, or by the lane as a whole.
-#[derive(Debug)]
-pub struct Change<'a> {
-    pub lane: &'a Lane,
-    pub target: Option<&'a Target>,
-    pub column: Column,
-    pub is_create: bool,
-    /// Everything that the edit lifts.
-    pub lifts: Vec<Lift>,
-    /// What rules of their own object to.
-    pub faults: Vec<Fault>,
-}
-
-impl Change<'_> {
-    /// Whether the answer depends on the lane's state: if not, none is read.
-    pub fn asks_for_state(&self, settings: &Settings) -> bool {
-        let on = |rule: &Rule| settings.enforcement(*rule) != Enforcement::Off;
-        let table = [Rule::RedGate, Rule::CapFrozen, Rule::CanaryCap, Rule::CeilingBypass];
-        (!self.lifts.is_empty() && table.iter().any(on))
-            || self.faults.iter().any(|f| f.when != When::Always && on(&f.rule))
-    }
-}
 
 /// What the rules look at.
 struct Edit<'a> {
@@ -53,9 +33,11 @@ struct Edit<'a> {
     request: &'a Request<'a>,
     old: Option<Object<'a>>,
     new: Object<'a>,
+    table: Option<Table>,
 }
 
-/// The changes of a request; empty when it is in no lane's scope.
+/// The changes of a request; empty when it is in no lane's scope. `tables` has the rows of
+/// the fields (`crate::fields::table`).
 ///
 /// # Errors
 /// The part of the request that cannot be read.
@@ -63,6 +45,7 @@ pub fn changes<'a>(
     settings: &'a Settings,
     request: &'a Request<'a>,
     now: Timestamp,
+    tables: &dyn Fn(Kind) -> Option<Table>,
 ) -> Result<Vec<Change<'a>>, String> {
     let Some(kind) = Kind::of(request) else { return Ok(vec![]) };
     let old = match request.operation()? {
@@ -71,11 +54,11 @@ pub fn changes<'a>(
         Operation::Update => Some(object(&request.old_object, "request.oldObject")?),
     };
     let new = object(&request.object, "request.object")?;
-    // Of these kinds one is cluster-wide.
+    // Only ClusterAnalysisTemplate has no namespace.
     if request.namespace.is_empty() && kind != Kind::Measurement {
         return Err("request.namespace: is missing".to_owned());
     }
-    let edit = Edit { settings, request, old, new };
+    let edit = Edit { settings, request, old, new, table: tables(kind) };
     let mut changes = Vec::new();
     for lane in &settings.lanes {
         edit.foreign_caller(kind, lane, &mut changes);
@@ -103,6 +86,7 @@ pub fn changes<'a>(
                         now,
                     ),
                 )),
+                Kind::ReplicaSet => edit.replica_set(lane, &mut changes),
                 Kind::Measurement => {}
             }
         }
@@ -122,7 +106,35 @@ fn is_target(target: &Target, reference: TargetRef) -> bool {
     reference.kind == target.kind.name() && reference.name == target.name
 }
 
+/// Whether a ReplicaSet is, or was, one of the target: by its controller, or by the name
+/// that Deployments and Rollouts give theirs, which it keeps when it is let go.
+fn is_replica_set_of(target: &Target, name: &str, object: Object) -> bool {
+    if !matches!(target.kind, TargetKind::Deployment | TargetKind::Rollout) {
+        return false;
+    }
+    match lifts::replica_set::owner(object) {
+        Some((kind, owner)) => kind == target.kind.name() && owner == target.name,
+        None => workload::is_replica_set_name(&target.name, name),
+    }
+}
+
 impl<'a> Edit<'a> {
+    /// The fields that differ, by what they do.
+    fn fields(&self) -> Changes {
+        let mut changes = match &self.table {
+            Some(table) => Changes::between(table, self.old.map(|old| old.0), self.new.0),
+            None => Changes::default(),
+        };
+        if self.settings.unknown_fields == UnknownFields::Pass {
+            changes.fields.retain(|changed| changed.effect.is_some());
+        }
+        changes
+    }
+
+    fn pods(&self, most: impl Fn(Object<'a>) -> Pods) -> Option<PodsInAll> {
+        Some(PodsInAll { before: self.old.map(&most), after: most(self.new) })
+    }
+
     /// A change of the lane as a whole, by one rule.
     fn of_lane(&self, lane: &'a Lane, fault: Option<Fault>) -> Option<Change<'a>> {
         fault.map(|fault| Change {
@@ -132,19 +144,34 @@ impl<'a> Edit<'a> {
             is_create: self.old.is_none(),
             lifts: vec![],
             faults: vec![fault],
+            pods: None,
+            edited: vec![],
         })
     }
 
+    /// A change of one target, of which `fields` differ.
     fn of_target(
         &self,
         lane: &'a Lane,
         target: &'a Target,
         column: Column,
+        fields: &Changes,
         lifts: Vec<Lift>,
-        mut faults: Vec<Fault>,
     ) -> Change<'a> {
-        faults.extend(replica_floor::activation(target, &lifts));
-        Change { lane, target: Some(target), column, is_create: self.old.is_none(), lifts, faults }
+        let edited = match self.old {
+            Some(_) => fields.fields.iter().map(|changed| changed.path.clone()).collect(),
+            None => vec![],
+        };
+        Change {
+            lane,
+            target: Some(target),
+            column,
+            is_create: self.old.is_none(),
+            faults: Vec::from_iter(replica_floor::activation(target, &lifts)),
+            lifts,
+            pods: None,
+            edited,
+        }
     }
 
     /// A measurement URL of the lane in what is not its ScaledObject or ScaledJob.
@@ -170,17 +197,31 @@ impl<'a> Edit<'a> {
         let (old, new) = (self.old.map(ScaledObject), ScaledObject(self.new));
         let name = &self.request.name;
         changes.extend(self.of_lane(lane, scale_target::find(lane, name, old, new)));
+        let touches = |target: &&Target| {
+            is_target(target, new.target()) || old.is_some_and(|o| is_target(target, o.target()))
+        };
+        if !lane.targets.iter().any(|t| touches(&t)) {
+            return;
+        }
+        let fields = self.fields();
+        let most =
+            |o: Object<'a>| Pods::up_to(lifts::autoscaler::most(&ScaledObject(o).replicas()));
         for target in &lane.targets {
             let old_here = old.filter(|so| is_target(target, so.target()));
             let lifts = match (old_here, is_target(target, new.target())) {
-                (Some(old), true) => lifts::scaled_object::update(old, new),
+                (Some(old), true) => lifts::scaled_object::update(old, new, &fields),
+                _ if fields.is_empty() => vec![],
                 (Some(_), false) => vec![lifts::scaled_object::retarget_away(target, new.target())],
-                (None, true) => lifts::scaled_object::create(name, target, new, old.is_some()),
+                (None, true) => {
+                    lifts::scaled_object::create(name, target, new, old.is_some(), &fields)
+                }
                 (None, false) => continue,
             };
             let mut faults = Vec::new();
             if is_target(target, new.target()) {
-                faults.extend(queue_trigger::find(&self.settings.limits, old_here, new));
+                if old_here.is_none() || fields.below(&queue_trigger::LOOKED_AT) {
+                    faults.extend(queue_trigger::find(&self.settings.limits, old_here, new));
+                }
                 faults.extend(cooldown::find(&self.settings.limits, old_here, new));
                 faults.extend(replica_floor::find(
                     target,
@@ -190,7 +231,11 @@ impl<'a> Edit<'a> {
                     &new.replicas(),
                 ));
             }
-            changes.push(self.of_target(lane, target, Column::Ceiling, lifts, faults));
+            let pods = self.pods(most);
+            let mut change = self.of_target(lane, target, Column::Ceiling, &fields, lifts);
+            change.faults.splice(0..0, faults);
+            change.pods = pods;
+            changes.push(change);
         }
     }
 
@@ -198,16 +243,22 @@ impl<'a> Edit<'a> {
         let Some(old) = self.old.map(ScaledObject) else { return };
         let new = ScaledObject(self.new);
         for target in lane.targets.iter().filter(|t| is_target(t, new.target())) {
-            let lifts = lifts::scaled_object::status(&self.request.name, old, new);
-            changes.push(self.of_target(lane, target, Column::Ceiling, lifts, vec![]));
+            let fields = self.fields();
+            let lifts = lifts::scaled_object::status(&self.request.name, old, new, &fields);
+            changes.push(self.of_target(lane, target, Column::Ceiling, &fields, lifts));
         }
     }
 
     fn scaled_job(&self, lane: &'a Lane, changes: &mut Vec<Change<'a>>) {
         for target in self.named(lane, TargetKind::ScaledJob) {
-            let lifts = lifts::scaled_job::lifts(self.old.map(ScaledJob), ScaledJob(self.new));
-            let faults = self.skill_lock(TargetKind::ScaledJob).into_iter().collect();
-            changes.push(self.of_target(lane, target, Column::Ceiling, lifts, faults));
+            let fields = self.fields();
+            let lifts = lifts::scaled_job::lifts(self.old, self.new, &fields);
+            let faults = self.skill_lock(TargetKind::ScaledJob);
+            let pods = self.pods(lifts::scaled_job::most);
+            let mut change = self.of_target(lane, target, Column::Ceiling, &fields, lifts);
+            change.faults.splice(0..0, faults);
+            change.pods = pods;
+            changes.push(change);
         }
     }
 
@@ -216,15 +267,39 @@ impl<'a> Edit<'a> {
         let name = &self.request.name;
         let scaled_by = |hpa: Hpa<'a>| hpa.0.reference(&["spec", "scaleTargetRef"]);
         for target in &lane.targets {
+            let on_its_replica_set = |hpa: Hpa<'a>| {
+                let reference = scaled_by(hpa);
+                let kinds = [TargetKind::Deployment, TargetKind::Rollout];
+                kinds.contains(&target.kind)
+                    && reference.kind == "ReplicaSet"
+                    && workload::is_replica_set_name(&target.name, reference.name)
+            };
+            if on_its_replica_set(new) && !old.is_some_and(on_its_replica_set) {
+                let lifts = vec![lifts::hpa::on_a_replica_set()];
+                let fields = self.fields();
+                changes.push(self.of_target(lane, target, Column::Ceiling, &fields, lifts));
+            }
+        }
+        let touches = |target: &&Target| {
+            is_target(target, scaled_by(new))
+                || old.is_some_and(|o| is_target(target, scaled_by(o)))
+        };
+        if !lane.targets.iter().any(|t| touches(&t)) {
+            return;
+        }
+        let fields = self.fields();
+        let most = |o: Object<'a>| Pods::up_to(lifts::autoscaler::most(&Hpa(o).replicas()));
+        for target in &lane.targets {
             let old_here = old.filter(|hpa| is_target(target, scaled_by(*hpa)));
             let lifts = match (old_here, is_target(target, scaled_by(new))) {
-                (Some(old), true) => lifts::hpa::update(name, target, old, new),
-                // Another than KEDA's held nothing.
+                (Some(old), true) => lifts::hpa::update(name, target, old, new, &fields),
+                _ if fields.is_empty() => continue,
+                // An HPA that is not KEDA's limited nothing, so removing it lifts nothing.
                 (Some(_), false) if !is_kedas(name, target) => continue,
                 (Some(_), false) => {
                     vec![lifts::scaled_object::retarget_away(target, scaled_by(new))]
                 }
-                (None, true) => lifts::hpa::create(name, target, new, old.is_some()),
+                (None, true) => lifts::hpa::create(name, target, new, old.is_some(), &fields),
                 (None, false) => continue,
             };
             let mut faults = Vec::new();
@@ -237,7 +312,7 @@ impl<'a> Edit<'a> {
                     old_here.map(|hpa| hpa.behavior()),
                     new.behavior(),
                 ));
-                if target.slice == gate::slice::Slice::Stable {
+                if target.slice == Slice::Stable {
                     faults.extend(replica_floor::find(
                         target,
                         lane.min_replicas.of(target.slice),
@@ -247,17 +322,20 @@ impl<'a> Edit<'a> {
                     ));
                 }
             }
-            changes.push(self.of_target(lane, target, Column::Ceiling, lifts, faults));
+            let pods = self.pods(most);
+            let mut change = self.of_target(lane, target, Column::Ceiling, &fields, lifts);
+            change.faults.splice(0..0, faults);
+            change.pods = pods;
+            changes.push(change);
         }
     }
 
     fn workload(&self, lane: &'a Lane, kind: TargetKind, changes: &mut Vec<Change<'a>>) {
+        let most = |o: Object<'a>| lifts::workload::most(kind, o, workload::replicas(o));
         for target in self.named(lane, kind) {
-            let lifts = lifts::workload::workload(
-                self.old,
-                self.new,
-                lane.declared().share(target.slice).into(),
-            );
+            let declared = lane.declared().share(target.slice).into();
+            let fields = self.fields();
+            let lifts = lifts::workload::workload(kind, self.old, self.new, declared, &fields);
             let mut faults: Vec<Fault> = self.skill_lock(kind).into_iter().collect();
             let runs = |object: Object| workload::workload_ref(object).map(|r| r.name.to_owned());
             if self.old.is_some_and(|old| runs(old) != runs(self.new)) {
@@ -266,7 +344,11 @@ impl<'a> Edit<'a> {
                     ..Fault::always(Rule::SkillLock, "spec.workloadRef", "runs another template")
                 });
             }
-            changes.push(self.of_target(lane, target, Column::Scale, lifts, faults));
+            let pods = self.pods(most);
+            let mut change = self.of_target(lane, target, Column::Scale, &fields, lifts);
+            change.faults.splice(0..0, faults);
+            change.pods = pods;
+            changes.push(change);
         }
         // A Rollout that runs the template of a target is more of its pods.
         let runs = |object: Object<'a>, target: &Target| {
@@ -275,15 +357,19 @@ impl<'a> Edit<'a> {
         let is_listed = self.named(lane, kind).next().is_some();
         for target in lane.targets.iter().filter(|t| runs(self.new, t)) {
             let old = self.old.filter(|old| runs(*old, target));
-            let mut lifts = lifts::workload::workload(
-                old,
-                self.new,
-                lane.declared().share(target.slice).into(),
-            );
+            let declared = lane.declared().share(target.slice).into();
+            let fields = self.fields();
+            if fields.is_empty() {
+                continue;
+            }
+            let mut lifts = lifts::workload::workload(kind, old, self.new, declared, &fields);
             if old.is_none() && !is_listed {
                 lifts.push(lifts::workload::unlisted_rollout(target));
             }
-            changes.push(self.of_target(lane, target, Column::Scale, lifts, vec![]));
+            let pods = self.pods(most);
+            let mut change = self.of_target(lane, target, Column::Scale, &fields, lifts);
+            change.pods = pods;
+            changes.push(change);
         }
     }
 
@@ -293,8 +379,12 @@ impl<'a> Edit<'a> {
         let label = old.text(&["metadata", "labels", JOB_LABEL]);
         let is_its = |t: &&Target| t.kind == TargetKind::ScaledJob && t.name == label;
         for target in lane.targets.iter().filter(is_its) {
-            let lifts = lifts::scaled_job::job(old, self.new);
-            changes.push(self.of_target(lane, target, Column::Scale, lifts, vec![]));
+            let fields = self.fields();
+            let lifts = lifts::scaled_job::job(old, self.new, &fields);
+            let pods = self.pods(|o| pods::job::FORMULA.of(o, 0));
+            let mut change = self.of_target(lane, target, Column::Scale, &fields, lifts);
+            change.pods = pods;
+            changes.push(change);
         }
     }
 
@@ -302,13 +392,54 @@ impl<'a> Edit<'a> {
     /// known, every target of the name is meant.
     fn scale(&self, lane: &'a Lane, changes: &mut Vec<Change<'a>>) {
         let of = self.request.resource.as_str();
+        if of == "replicasets" {
+            return self.scale_of_replica_set(lane, changes);
+        }
         let is_other =
             |kind: TargetKind| !of.is_empty() && of != kind.resource() && of != kind.name();
         let known = TargetKind::ALL.iter().any(|k| !is_other(*k));
         for target in &lane.targets {
             if known && !is_other(target.kind) && self.request.may_be_named(&target.name) {
-                let lifts = lifts::workload::scale(self.old, self.new);
-                changes.push(self.of_target(lane, target, Column::Scale, lifts, vec![]));
+                let fields = self.fields();
+                let lifts = lifts::workload::scale(self.old, self.new, &fields);
+                let pods = self.pods(|o| Pods::up_to(workload::scale_replicas(o)));
+                let mut change = self.of_target(lane, target, Column::Scale, &fields, lifts);
+                change.pods = pods;
+                changes.push(change);
+            }
+        }
+    }
+
+    /// A ReplicaSet that a target owns or owned, written by another than its controller.
+    fn replica_set(&self, lane: &'a Lane, changes: &mut Vec<Change<'a>>) {
+        if self.settings.replica_set_writers.contains(&self.request.user) {
+            return;
+        }
+        for target in &lane.targets {
+            let of = |o: Object<'a>| is_replica_set_of(target, &self.request.name, o);
+            if of(self.new) || self.old.is_some_and(of) {
+                let fields = self.fields();
+                let lifts = lifts::replica_set::lifts(self.old, self.new, &fields);
+                let pods = self.pods(|o| Pods::up_to(workload::replicas(o)));
+                let mut change = self.of_target(lane, target, Column::Scale, &fields, lifts);
+                change.pods = pods;
+                changes.push(change);
+            }
+        }
+    }
+
+    /// A Scale has no owner, so a ReplicaSet is a target's by its name. Nobody is exempt: the
+    /// controllers write the ReplicaSet itself.
+    fn scale_of_replica_set(&self, lane: &'a Lane, changes: &mut Vec<Change<'a>>) {
+        for target in &lane.targets {
+            let kinds = [TargetKind::Deployment, TargetKind::Rollout];
+            let name = self.request.name.as_str();
+            if kinds.contains(&target.kind) && workload::is_replica_set_name(&target.name, name) {
+                let fields = self.fields();
+                let lifts = lifts::replica_set::scale(self.old, self.new, &fields);
+                let mut change = self.of_target(lane, target, Column::Scale, &fields, lifts);
+                change.pods = self.pods(|o| Pods::up_to(workload::scale_replicas(o)));
+                changes.push(change);
             }
         }
     }

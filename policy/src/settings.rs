@@ -20,6 +20,10 @@ const MIN_STABLE: u32 = 1;
 const QUEUE_THRESHOLD: u32 = 8;
 const COOLDOWN_S: u32 = 120;
 const MAINTENANCE_POLLING_S: u32 = 60;
+/// Whom Kubernetes' Deployment controller writes as: with its own account, or without
+/// (`--use-service-account-credentials`).
+const DEPLOYMENT_CONTROLLER: [&str; 2] =
+    ["system:serviceaccount:kube-system:deployment-controller", "system:kube-controller-manager"];
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -30,6 +34,10 @@ pub struct Settings {
     pub rules: Vec<(Rule, Enforcement)>,
     pub limits: Limits,
     pub break_glass: Option<BreakGlass>,
+    pub unknown_fields: UnknownFields,
+    /// Users that write the ReplicaSets that they own, and are not asked about them: the
+    /// Deployment controller must be able to do what a Deployment asks for.
+    pub replica_set_writers: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -69,6 +77,17 @@ gate::named_enum! {
         #[default]
         Reject = "reject",
         Clamp = "clamp",
+    }
+}
+
+gate::named_enum! {
+    /// What becomes of a change of a field that this version has no row of, while the lane
+    /// is frozen.
+    #[derive(Default)]
+    pub enum UnknownFields {
+        #[default]
+        Refuse = "refuse",
+        Pass = "pass",
     }
 }
 
@@ -165,8 +184,22 @@ impl Settings {
         let mode = f.parsed("mode", Mode::parse).unwrap_or_default();
         let limits = f.map("limits", Limits::read).unwrap_or_default();
         let break_glass = f.map("breakGlass", BreakGlass::read);
+        let unknown_fields = f.parsed("unknownFields", UnknownFields::parse).unwrap_or_default();
+        let replica_set_writers = match f.texts("replicaSetWriters") {
+            named if named.is_empty() => DEPLOYMENT_CONTROLLER.map(str::to_owned).to_vec(),
+            named => named,
+        };
         f.finish();
-        let settings = Self { lanes, skill_hash_annotation, mode, rules, limits, break_glass };
+        let settings = Self {
+            lanes,
+            skill_hash_annotation,
+            mode,
+            rules,
+            limits,
+            break_glass,
+            unknown_fields,
+            replica_set_writers,
+        };
         settings.find_twins(faults);
         settings
     }

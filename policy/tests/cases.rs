@@ -2,6 +2,7 @@
 //! built module end to end is here within reach of mutation testing.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     reason = "a test stops by panicking"
@@ -13,8 +14,13 @@ use gate::time::Timestamp;
 use gate::verdict::{config_map_name, Verdict, VERDICT_KEY};
 use policy::decision::State;
 use policy::evaluation::{self, Lookups};
+use policy::fields::{self, Effect, Table};
+use policy::request::{self, Kind};
+use policy::response;
 use policy::settings::Lane;
-use policy::{request, response};
+
+#[path = "../../tests/support/admission.rs"]
+mod admission;
 use serde_json::{json, Value};
 use std::cell::RefCell;
 use std::path::Path;
@@ -55,11 +61,7 @@ impl CaseCluster<'_> {
 }
 
 impl Lookups for CaseCluster<'_> {
-    fn now(&self) -> Timestamp {
-        self.now
-    }
-
-    fn list(&self, lane: &Lane) -> State {
+    fn list(&self, lane: &Lane, _: Timestamp) -> State {
         self.looked_up(format!("list_resources_by_namespace ConfigMap {}", lane.namespace));
         let gateways = lane.gateways.iter();
         State {
@@ -68,7 +70,7 @@ impl Lookups for CaseCluster<'_> {
         }
     }
 
-    fn state(&self, lane: &Lane, g: &GatewayState) -> GatewayState {
+    fn state(&self, lane: &Lane, g: &GatewayState, _: Timestamp) -> GatewayState {
         let name = config_map_name(&g.id);
         self.looked_up(format!("get_resource ConfigMap {} {name}", lane.namespace));
         self.gateway(lane, &g.id, &g.az, false)
@@ -82,39 +84,76 @@ impl Lookups for CaseCluster<'_> {
 }
 
 /// The answer, and the look-ups that it took.
-fn answer(case: &Value) -> (Value, Vec<String>) {
+fn answer(case: &Value, tables: &dyn Fn(Kind) -> Option<Table>) -> (Value, Vec<String>) {
     let now = Timestamp::parse(case["now"].as_str().unwrap()).unwrap();
     let payload = json!({ "settings": case["settings"], "request": case["request"] }).to_string();
     let cluster = CaseCluster { case, now, lookups: RefCell::default() };
     let bytes = match request::parse(payload.as_bytes()) {
         Err(e) => response::malformed(&e),
-        Ok(input) => match evaluation::decisions(&input, &cluster) {
+        Ok(input) => match evaluation::answer_by(&input, now, &cluster, tables) {
             Err(e) => response::malformed(&e),
-            Ok(decisions) => response::answer(&input.settings, &input.request, &decisions),
+            Ok(answer) => response::answer(answer),
         },
     };
     (serde_json::from_slice(&bytes.unwrap()).unwrap(), cluster.lookups.into_inner())
 }
 
-#[test]
-fn every_case_is_decided_as_written() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/admission");
-    let mut cases = 0;
-    for rule in std::fs::read_dir(folder).unwrap() {
+/// Every case, with its path.
+fn cases() -> Vec<(String, Value)> {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests");
+    let mut cases = Vec::new();
+    for rule in std::fs::read_dir(tests.join("admission")).unwrap() {
         for file in std::fs::read_dir(rule.unwrap().path()).unwrap() {
             let path = file.unwrap().path();
-            let case: Value =
-                serde_yaml_ng::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-            let (mut got, lookups) = answer(&case);
-            // Why a gateway could not be read is the host's word.
-            let unread = got["message"].as_str().unwrap_or_default().contains("no state:");
-            if unread {
-                got["message"] = case["answer"]["message"].clone();
-            }
-            assert_eq!(got, case["answer"], "{}", path.display());
-            assert_eq!(json!(lookups), case["lookups"], "{}", path.display());
-            cases += 1;
+            let text = std::fs::read_to_string(&path).unwrap();
+            let case = serde_yaml_ng::from_str(&text).unwrap();
+            let case = admission::expand(case, &tests.join("fixtures"));
+            cases.push((path.display().to_string(), case));
         }
     }
-    assert!(cases > 300, "{cases}");
+    assert!(cases.len() > 300, "{}", cases.len());
+    cases
+}
+
+#[test]
+fn every_case_is_decided_as_written() {
+    for (path, case) in cases() {
+        let (mut got, lookups) = answer(&case, &fields::table);
+        // Why a gateway could not be read is the host's word.
+        let unread = got["message"].as_str().unwrap_or_default().contains("no state:");
+        if unread {
+            got["message"] = case["answer"]["message"].clone();
+        }
+        assert_eq!(got, case["answer"], "{path}");
+        assert_eq!(json!(lookups), case["lookups"], "{path}");
+    }
+}
+
+/// A row that says pods or speed must be worth something: taken to say nothing, some case
+/// is answered otherwise. Holds and sources are held to the same.
+#[test]
+fn every_row_with_an_effect_decides_a_case() {
+    let cases = cases();
+    let accepted = |case: &Value, tables: &dyn Fn(Kind) -> Option<Table>| {
+        answer(case, tables).0["accepted"].clone()
+    };
+    let mut worthless = Vec::new();
+    for table in fields::TABLES {
+        let of_kind: Vec<&Value> = cases
+            .iter()
+            .map(|(_, case)| case)
+            .filter(|case| case["request"]["kind"]["kind"] == table.kind)
+            .collect();
+        for row in table.rows().filter(|row| row.effect != Effect::Nothing) {
+            let without = |kind: Kind| {
+                let found = fields::table(kind)?;
+                Some(if found.kind == table.kind { found.without(row.path) } else { found })
+            };
+            let decides = |case: &&&Value| accepted(case, &without) != case["answer"]["accepted"];
+            if !of_kind.iter().any(|case| decides(&case)) {
+                worthless.push(format!("{}: {}", table.kind, row.path));
+            }
+        }
+    }
+    assert!(worthless.is_empty(), "rows that decide no case:\n{}", worthless.join("\n"));
 }

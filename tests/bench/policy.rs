@@ -4,6 +4,8 @@
 //! policy that only parses and accepts, taken in turns with it; the ratio is
 //! what counts. The host's look-ups are answered from memory: what is measured
 //! is the guest and the engine. Budgets that are missed are said.
+//!
+//! `BENCH_BEFORE=FILE` takes an earlier `policy.wasm` into the same turns.
 
 use gate::document::Status;
 use gate::facts::DiskTier;
@@ -106,10 +108,18 @@ fn percentile(times: &mut [Duration], of_hundred: usize) -> Duration {
     times[(times.len() * of_hundred / 100).min(times.len() - 1)]
 }
 
+/// The modules that take turns: ours, the bare one, and an earlier one where it is asked for.
+struct Modules {
+    ours: WasmtimeEngineProviderPre,
+    bare: WasmtimeEngineProviderPre,
+    before: Option<WasmtimeEngineProviderPre>,
+}
+
 struct Row {
     name: String,
     ours: Vec<Duration>,
     bare: Vec<Duration>,
+    before: Vec<Duration>,
 }
 
 impl Row {
@@ -117,13 +127,18 @@ impl Row {
     fn print(&mut self) -> (Duration, f64) {
         let (ours, bare) = (percentile(&mut self.ours, 50), percentile(&mut self.bare, 50));
         let ratio = ours.as_secs_f64() / bare.as_secs_f64();
-        println!(
+        print!(
             "{:<44} {:>9.1} µs (p99 {:>9.1})   bare {:>7.1} µs   {ratio:.2} ×",
             self.name,
             ours.as_secs_f64() * 1e6,
             percentile(&mut self.ours, 99).as_secs_f64() * 1e6,
             bare.as_secs_f64() * 1e6,
         );
+        if !self.before.is_empty() {
+            let before = percentile(&mut self.before, 50).as_secs_f64();
+            print!("   before {:.1} µs, {:.2} ×", before * 1e6, before / bare.as_secs_f64());
+        }
+        println!();
         (ours, ratio)
     }
 }
@@ -132,17 +147,18 @@ impl Row {
 fn measure(
     name: &str,
     rounds: usize,
-    (ours, bare): (&WasmtimeEngineProviderPre, &WasmtimeEngineProviderPre),
+    modules: &Modules,
     gateways: usize,
     new: i64,
     warm: bool,
 ) -> Row {
     let answer: Answer = Arc::new(Mutex::new(list(gateways)));
     let payload = payload(gateways, new);
-    let hosts = [host(ours, &answer), host(bare, &answer)];
-    let mut row = Row { name: name.into(), ours: vec![], bare: vec![] };
+    let turns: Vec<_> = [&modules.ours, &modules.bare].into_iter().chain(&modules.before).collect();
+    let hosts: Vec<_> = turns.iter().map(|compiled| host(compiled, &answer)).collect();
+    let mut row = Row { name: name.into(), ours: vec![], bare: vec![], before: vec![] };
     for _ in 0..rounds {
-        for (i, compiled) in [ours, bare].into_iter().enumerate() {
+        for (i, compiled) in turns.iter().copied().enumerate() {
             let begun = Instant::now();
             let fresh = (!warm).then(|| host(compiled, &answer));
             let said = fresh.as_ref().unwrap_or(&hosts[i]).call("validate", &payload).unwrap();
@@ -150,7 +166,7 @@ fn measure(
             let said: Value = serde_json::from_slice(&said).unwrap();
             let accepted = i == 1 || new <= 7;
             assert_eq!(said["accepted"], accepted, "{said}");
-            [&mut row.ours, &mut row.bare][i].push(took);
+            [&mut row.ours, &mut row.bare, &mut row.before][i].push(took);
         }
         // A minute of measuring must not make the state stale.
         *answer.lock().unwrap() = list(gateways);
@@ -160,9 +176,13 @@ fn measure(
 
 /// Prints the table; the budgets that were missed.
 pub fn run() -> Vec<String> {
-    let ours = compile("dist/policy.wasm");
-    let bare = compile("target/bare/bare_policy.wasm");
-    let both = (&ours, &bare);
+    let before = std::env::var("BENCH_BEFORE").ok();
+    let modules = Modules {
+        ours: compile("dist/policy.wasm"),
+        bare: compile("target/bare/bare_policy.wasm"),
+        before: before.as_deref().map(compile),
+    };
+    let both = &modules;
     for (name, path) in
         [("policy.wasm", "dist/policy.wasm"), ("bare policy", "target/bare/bare_policy.wasm")]
     {

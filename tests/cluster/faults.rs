@@ -63,7 +63,7 @@ impl Story<'_> {
     pub fn disagreement(&mut self) -> Result<()> {
         self.rig.second_is_sick.set(true);
         self.verdict("gw-b1's doctor fails, gw-a1 is well", STATE_B, true)?;
-        self.no_raise("two gateways disagree: a raise", "Gateway gw-b1 holds scale-up")?;
+        self.no_raise("two gateways disagree: a raise", "gateway gw-b1 holds scale-up")?;
         self.api().wait_for(30, "the pause", SCALED_OBJECT, |o| {
             self.put_facts();
             has(o, PAUSE) && has(o, MARK)
@@ -98,7 +98,7 @@ impl Story<'_> {
                 observed_at(o).is_some_and(|at| now().since(at).abs() > 200)
             })?;
             let step = format!("gw-b1's clock is five minutes {which}");
-            self.no_raise(&format!("{step}: a raise"), "Gateway gw-b1 is not known")?;
+            self.no_raise(&format!("{step}: a raise"), "gateway gw-b1 is not known")?;
             self.doctor(&format!("{step}: harness doctor"), Some("gateway gw-b1's clock is"))?;
             self.lowers(&format!("{step}: a lowering"), max, 5)?;
         }
@@ -217,7 +217,7 @@ impl Story<'_> {
         let before = self.failures();
         let answer = api.call("DELETE", STATE, "application/json", None)?;
         self.judged("gw-a1's ConfigMap is deleted", answer, None)?;
-        self.no_raise("without a state: a raise", "Gateway gw-a1 is not known")?;
+        self.no_raise("without a state: a raise", "gateway gw-a1 is not known")?;
         self.lowers("without a state: a lowering", 6, 5)?;
         self.command("the rollout ends", &json!({ "action": "end" }))?;
         self.verdict("and the gateway makes its ConfigMap anew", STATE, false)?;

@@ -233,8 +233,24 @@ impl Envoy {
 
     /// One request on the VIP, for the canary or for stable. The status; 0 where there was no answer.
     pub fn send(&self, canary: bool, path: &str) -> u16 {
+        self.send_by(&self.agent, canary, path)
+    }
+
+    /// The same over a connection of its own: one that was kept open may be closed by a
+    /// listener that drains, just when a request is on its way.
+    pub fn send_anew(&self, canary: bool, path: &str) -> u16 {
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_idle_connections(0)
+            .timeout_global(Some(Duration::from_secs(30)))
+            .build()
+            .new_agent();
+        self.send_by(&agent, canary, path)
+    }
+
+    fn send_by(&self, agent: &ureq::Agent, canary: bool, path: &str) -> u16 {
         let host = if canary { "canary.gw.example.com" } else { "gw.example.com" };
-        self.agent
+        agent
             .get(format!("http://127.0.0.1:{}{path}", self.vip))
             .header("host", host)
             .call()

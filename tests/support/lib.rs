@@ -1,8 +1,10 @@
 //! The start-up that the end-to-end topics share.
 
+pub mod admission;
 pub mod client;
 pub mod envoy;
 pub mod http2;
+pub mod schemas;
 pub mod servers;
 pub mod simulation;
 

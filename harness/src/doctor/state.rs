@@ -64,15 +64,9 @@ pub fn known(
     let verdict = host.validate(settings, &raise)?;
     let message = verdict.message.filter(|_| !verdict.accepted).unwrap_or_default();
     Ok(message.contains(" is not known").then(|| {
-        let why = message
-            .split(" Lowering always passes")
-            .next()
-            .unwrap_or_default()
-            .trim_end_matches('.');
-        Fault::new(
-            format!("lane {}: {why}", lane.name),
-            "See that gateway: its log, its token, its clock.",
-        )
+        let why = message.lines().find_map(|line| line.strip_prefix("Why: "));
+        let why = why.unwrap_or_default().trim_end_matches('.');
+        Fault::new(why.to_owned(), "See that gateway: its log, its token, its clock.")
     }))
 }
 

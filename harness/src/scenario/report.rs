@@ -44,7 +44,7 @@ impl Report {
             let mark = if line.failures.is_empty() { ' ' } else { '!' };
             let _ = writeln!(out, "{mark}{time}  {:width$}  {}", line.what, line.result);
             for detail in &line.details {
-                for row in wrap(detail, 96) {
+                for row in detail.lines().flat_map(|line| wrap(line, 96)) {
                     let _ = writeln!(out, "         | {row}");
                 }
             }

@@ -63,7 +63,7 @@ fn override_to(ceiling: u32, seconds: u64) -> Option<Override> {
 
 /// Numbers of rejections, warnings and excuses.
 fn counts(settings: &Settings, request: &Request, state: &State) -> (usize, usize, usize) {
-    let changes = scope::changes(settings, request, NOW).unwrap();
+    let changes = scope::changes(settings, request, NOW, &crate::fields::table).unwrap();
     let d = decide(settings, changes.iter().find(|c| c.target.is_some()).unwrap(), state, NOW);
     (d.rejections.len(), d.warnings.len(), d.excused.len())
 }
@@ -89,7 +89,7 @@ fn an_override_excuses_up_to_its_ceiling_while_it_lasts() {
 fn what_is_read_again() {
     let s = settings();
     let of = |request: &Request, state: &State, read: &[String]| {
-        let changes = scope::changes(&s, request, NOW).unwrap();
+        let changes = scope::changes(&s, request, NOW, &crate::fields::table).unwrap();
         let change = changes.iter().find(|c| c.target.is_some()).unwrap();
         let d = decide(&s, change, state, NOW);
         (read_again(&d, change, &state.gateways, read), read_override_again(&s, &d))
@@ -113,7 +113,7 @@ fn what_is_read_again() {
 fn no_more_than_sixteen_are_read_again_and_the_oldest_first() {
     let s = settings();
     let request = raise(6, 7);
-    let changes = scope::changes(&s, &request, NOW).unwrap();
+    let changes = scope::changes(&s, &request, NOW, &crate::fields::table).unwrap();
     let change = &changes[0];
     let mut state = State::default();
     for i in 0..20_i64 {

@@ -4,10 +4,13 @@
 //! (kedacore/keda `controllers/keda/util/predicate.go`), and a plain HPA that
 //! is made after the ScaledObject is checked by nobody else.
 
-use super::{annotation, faster, faster_under, of_numbers, unbounded, Lift, Names};
-use crate::objects::alike;
+use super::autoscaler::{most, of_numbers, Names};
+use super::{annotation, faster, unknown};
+use crate::change::Lift;
+use crate::fields::{Changes, Effect};
 use crate::objects::hpa::{is_kedas, Hpa};
 use crate::objects::scaled_object::HPA_OWNERSHIP;
+use crate::speed::{behavior, metrics};
 use gate::target::Target;
 
 const NAMES: Names = Names {
@@ -17,52 +20,77 @@ const NAMES: Names = Names {
 };
 
 /// An update of an HPA on the same target.
-pub fn update(name: &str, target: &Target, old: Hpa, new: Hpa) -> Vec<Lift> {
-    let mut lifts = of_numbers(Some(&old.replicas()), &new.replicas(), &NAMES);
-    if new.behavior().scales_up_faster_than(old.behavior()) {
-        let field = "spec.behavior.scaleUp";
-        lifts.push(faster_under(&new.replicas(), field, "is faster than before"));
+pub fn update(name: &str, target: &Target, old: Hpa, new: Hpa, changes: &Changes) -> Vec<Lift> {
+    let mut lifts = Vec::new();
+    let numbers = new.replicas();
+    if changes.any(&[Effect::Pods, Effect::Hold]) {
+        lifts.extend(of_numbers(Some(&old.replicas()), &numbers, &NAMES));
+        lifts.extend(unchecked(Some(old), new));
+        let group = |hpa: Hpa<'_>| hpa.0.reference(&["spec", "scaleTargetRef"]).group.to_owned();
+        if group(new) != group(old) {
+            let note = "names another kind of workload";
+            lifts.push(Lift::unbounded("spec.scaleTargetRef.apiVersion", note));
+        }
     }
-    // Those of KEDA's own follow the ScaledObject's triggers, which are judged there.
-    let metrics = ["spec", "metrics"];
-    if !is_kedas(name, target) && !alike(old.0.at(&metrics), new.0.at(&metrics)) {
-        lifts.push(faster("spec.metrics", "changed"));
+    if changes.any(&[Effect::Speed, Effect::Hold]) {
+        let most = most(&numbers);
+        let found = behavior::faster("spec.behavior", old.behavior(), new.behavior(), most);
+        lifts.extend(faster(found, most));
+        // Those of KEDA's own follow the ScaledObject's triggers, which are judged there.
+        if !is_kedas(name, target) {
+            lifts.extend(faster(metrics::faster(old.0, new.0), most));
+        }
     }
-    lifts.extend(unchecked(Some(old), new));
+    lifts.extend(unknown(changes));
     lifts
 }
 
 /// An HPA on a target that it did not scale before.
-pub fn create(name: &str, target: &Target, new: Hpa, retargeted: bool) -> Vec<Lift> {
+pub fn create(
+    name: &str,
+    target: &Target,
+    new: Hpa,
+    retargeted: bool,
+    changes: &Changes,
+) -> Vec<Lift> {
     let mut spec = new.replicas();
     // An HPA has a minimum of 1 at least, also where the ScaledObject may idle
     // at 0; its maximum says enough.
     spec.min = spec.min.filter(|min| *min > 1 || *min > new.replicas().ceiling());
     let mut lifts = of_numbers(None, &spec, &NAMES);
     if retargeted {
-        lifts.push(unbounded("spec.scaleTargetRef", "moves onto a target of the lane"));
+        lifts.push(Lift::unbounded("spec.scaleTargetRef", "moves onto a target of the lane"));
     }
     if !is_kedas(name, target) {
-        lifts.push(unbounded(
+        lifts.push(Lift::unbounded(
             "metadata.name",
             "an HPA on the target besides the one that KEDA owns",
         ));
     }
     lifts.extend(unchecked(None, new));
+    lifts.extend(unknown(changes));
     lifts
+}
+
+/// An HPA that comes onto a ReplicaSet of a target, past the target's own autoscaler.
+pub fn on_a_replica_set() -> Lift {
+    Lift::unbounded("spec.scaleTargetRef", "is a ReplicaSet of a target: scale the target")
 }
 
 fn unchecked(old: Option<Hpa>, new: Hpa) -> Option<Lift> {
     let set = |hpa: Hpa| hpa.0.annotation(HPA_OWNERSHIP) == Some("false");
     (set(new) && !old.is_some_and(set)).then(|| {
-        unbounded(&annotation(HPA_OWNERSHIP), "it lets a second autoscaler onto the target")
+        let note = "it lets a second autoscaler onto the target";
+        Lift::unbounded(&annotation(HPA_OWNERSHIP), note)
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fields::table;
     use crate::objects::Object;
+    use crate::request::Kind;
     use rstest::rstest;
     use serde_json::{json, Value};
 
@@ -71,6 +99,13 @@ mod tests {
             json!({"kind": "Deployment", "name": "w", "slice": "stable", "scaledObject": "w"}),
         )
         .unwrap()
+    }
+
+    fn updated(name: &str, old: &Value, new: &Value) -> Vec<Lift> {
+        let table = table(Kind::HorizontalPodAutoscaler).unwrap();
+        let (old, new) = (Object::of(old), Object::of(new));
+        let changes = Changes::between(&table, Some(old.0), new.0);
+        update(name, &target(), Hpa(old), Hpa(new), &changes)
     }
 
     fn fields(lifts: &[Lift]) -> Vec<&str> {
@@ -82,14 +117,14 @@ mod tests {
     #[case::lower("keda-hpa-w", json!({"maxReplicas": 5}), &[])]
     #[case::min("keda-hpa-w", json!({"minReplicas": 2}), &["spec.minReplicas", "spec.idleReplicaCount"])]
     #[case::min_absent_is_one("keda-hpa-w", json!({"minReplicas": null}), &[])]
-    #[case::metrics_of_kedas("keda-hpa-w", json!({"metrics": [1]}), &[])]
-    #[case::metrics_of_another("other", json!({"metrics": [1]}), &["spec.metrics"])]
-    #[case::behavior_removed("keda-hpa-w", json!({"behavior": null}), &["spec.behavior.scaleUp"])]
+    #[case::metrics_of_kedas("keda-hpa-w", json!({"metrics": [{"type": "External"}]}), &[])]
+    #[case::metrics_of_another("other", json!({"metrics": [{"type": "External"}]}), &["spec.metrics[0]"])]
+    #[case::behavior_removed("keda-hpa-w", json!({"behavior": null}), &["spec.behavior.scaleUp.stabilizationWindowSeconds"])]
     fn an_update(#[case] name: &str, #[case] change: Value, #[case] expected: &[&str]) {
         let old = json!({"spec": {"maxReplicas": 6, "minReplicas": 1, "behavior": {"scaleUp": {"stabilizationWindowSeconds": 60}}}});
         let mut new = old.clone();
         new["spec"].as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-        let got = update(name, &target(), Hpa(Object::of(&old)), Hpa(Object::of(&new)));
+        let got = updated(name, &old, &new);
         assert_eq!(fields(&got), expected);
     }
 
@@ -97,8 +132,11 @@ mod tests {
     fn a_hold_that_is_taken_away_is_a_release() {
         let old = json!({"spec": {"maxReplicas": 6, "behavior": {"scaleUp": {"selectPolicy": "Disabled"}}}});
         let new = json!({"spec": {"maxReplicas": 6}});
-        let got = update("keda-hpa-w", &target(), Hpa(Object::of(&old)), Hpa(Object::of(&new)));
-        assert_eq!(fields(&got), ["spec.behavior.scaleUp.selectPolicy", "spec.behavior.scaleUp"]);
+        let got = updated("keda-hpa-w", &old, &new);
+        assert_eq!(
+            fields(&got),
+            ["spec.behavior.scaleUp.selectPolicy", "spec.behavior.scaleUp.selectPolicy"]
+        );
     }
 
     #[rstest]
@@ -108,7 +146,7 @@ mod tests {
     #[case::no_maximum(json!({"maxReplicas": 0, "minReplicas": 1}), &["spec.maxReplicas", "spec.minReplicas", "spec.idleReplicaCount"])]
     fn heights_of_a_new_one(#[case] spec: Value, #[case] expected: &[&str]) {
         let v = json!({ "spec": spec });
-        let got = create("keda-hpa-w", &target(), Hpa(Object::of(&v)), false);
+        let got = create("keda-hpa-w", &target(), Hpa(Object::of(&v)), false, &Changes::default());
         assert_eq!(fields(&got), expected);
     }
 
@@ -117,14 +155,22 @@ mod tests {
         let plain = json!({"spec": {"maxReplicas": 6}});
         let mut unchecked = plain.clone();
         unchecked["metadata"] = json!({"annotations": {HPA_OWNERSHIP: "false"}});
-        let of = |old: &Value, new: &Value| {
-            update("keda-hpa-w", &target(), Hpa(Object::of(old)), Hpa(Object::of(new))).len()
-        };
+        let of = |old: &Value, new: &Value| updated("keda-hpa-w", old, new).len();
         assert_eq!(
             (of(&plain, &unchecked), of(&unchecked, &unchecked), of(&unchecked, &plain)),
             (1, 0, 0)
         );
-        assert_eq!(create("keda-hpa-w", &target(), Hpa(Object::of(&unchecked)), false).len(), 2);
+        assert_eq!(
+            create(
+                "keda-hpa-w",
+                &target(),
+                Hpa(Object::of(&unchecked)),
+                false,
+                &Changes::default()
+            )
+            .len(),
+            2
+        );
     }
 
     #[rstest]
@@ -132,7 +178,7 @@ mod tests {
     #[case("web", i64::MAX)]
     fn a_new_one(#[case] name: &str, #[case] height: i64) {
         let v = json!({"spec": {"maxReplicas": 6, "minReplicas": 1}});
-        let got = create(name, &target(), Hpa(Object::of(&v)), false);
+        let got = create(name, &target(), Hpa(Object::of(&v)), false, &Changes::default());
         assert_eq!(got.iter().map(|l| l.new).max(), Some(height));
         assert_eq!(got[0].new, 6);
     }

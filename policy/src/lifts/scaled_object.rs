@@ -2,11 +2,13 @@
 //! `apis/keda/v1alpha1/scaledobject_types.go`,
 //! `controllers/keda/scaledobject_controller.go`, `pkg/fallback/fallback.go`).
 
-use super::{
-    annotation, bypass, faster, faster_under, of_numbers, unbounded, Lift, LiftKind, Names,
-};
+use super::autoscaler::{most, of_numbers, Names};
+use super::{annotation, faster, unknown};
+use crate::change::Lift;
+use crate::fields::{Changes, Effect};
 use crate::objects::hpa;
 use crate::objects::scaled_object::{ScaledObject, HPA_OWNERSHIP, TRANSFER_OWNERSHIP};
+use crate::speed::{behavior, strategy, triggers, Faster};
 use gate::ceiling::PAUSED;
 use gate::target::Target;
 
@@ -18,85 +20,132 @@ const NAMES: Names = Names {
 const HPA_CONFIG: &str = "spec.advanced.horizontalPodAutoscalerConfig";
 
 /// An update of a ScaledObject on the same target.
-pub fn update(old: ScaledObject, new: ScaledObject) -> Vec<Lift> {
-    let mut lifts = of_numbers(Some(&old.replicas()), &new.replicas(), &NAMES);
-    if new.fallback_replicas() > old.fallback_replicas() {
-        lifts.push(bypass(
-            "spec.fallback.replicas",
-            Some(old.fallback_replicas()),
-            new.fallback_replicas(),
-        ));
-    }
-    if let Some(behavior) = new.fallback_behavior() {
-        // These lift when a trigger fails; the others hold or lower.
-        let lifts_on_failure =
-            matches!(behavior, "static" | "currentReplicasIfHigher" | "scalingModifiers");
-        if lifts_on_failure
-            && (old.fallback_behavior() != Some(behavior)
-                || new.failure_threshold() < old.failure_threshold())
-        {
-            lifts.push(faster("spec.fallback", "acts on failing triggers, or sooner than before"));
+pub fn update(old: ScaledObject, new: ScaledObject, changes: &Changes) -> Vec<Lift> {
+    let mut lifts = Vec::new();
+    let numbers = new.replicas();
+    if changes.any(&[Effect::Pods, Effect::Hold]) {
+        lifts.extend(of_numbers(Some(&old.replicas()), &numbers, &NAMES));
+        lifts.extend(fallback(Some(old), new));
+        if new.target().group != old.target().group {
+            lifts.push(Lift::unbounded(
+                "spec.scaleTargetRef.apiVersion",
+                "names another kind, so the target loses its HPA",
+            ));
         }
+        lifts.extend(handovers(Some(old), new));
     }
-    if new.target().group != old.target().group {
-        lifts.push(unbounded(
-            "spec.scaleTargetRef.apiVersion",
-            "names another kind, so the target loses its HPA",
-        ));
-    }
-    lifts.extend(handovers(Some(old), new));
-    if let Some(field) = new.drives_differently(old) {
-        lifts.push(faster(field, "changed"));
-    }
-    if new.behavior().scales_up_faster_than(old.behavior()) {
-        let field = format!("{HPA_CONFIG}.behavior.scaleUp");
-        lifts.push(faster_under(&new.replicas(), &field, "is faster than before"));
-    }
-    if new.hpa_name() != old.hpa_name() {
-        lifts.push(faster(
-            &format!("{HPA_CONFIG}.name"),
-            "changed: KEDA makes a new HPA, which knows nothing of the last recommendations",
-        ));
-    }
-    // A paused target scales on nothing (Flagger's typed client drops fields
-    // that it does not know when it pauses), so while frozen it stays paused:
-    // what was changed meanwhile may drive it faster.
     let paused = |so: ScaledObject| {
         let replicas = so.replicas();
         replicas.paused || replicas.paused_replicas.is_some()
     };
-    if paused(new) {
-        lifts.retain(|lift| !matches!(lift.kind, LiftKind::Faster { .. }));
-    } else if paused(old) {
-        lifts.push(faster_under(&new.replicas(), &annotation(PAUSED), "goes away"));
+    // A paused target scales on nothing (Flagger's typed client drops fields
+    // that it does not know when it pauses), so while frozen it stays paused:
+    // what was changed meanwhile may drive it faster.
+    if !paused(new) {
+        if paused(old) && changes.any(&[Effect::Pods, Effect::Hold]) {
+            lifts.push(Lift::faster(&annotation(PAUSED), "goes away", most(&numbers)));
+        }
+        if !changes.is_empty() {
+            lifts.extend(faster(sooner(old, new, changes), most(&numbers)));
+        }
+        lifts.extend(unknown(changes));
     }
     lifts
 }
 
+/// Fields by which the target rises sooner under the same maximum.
+fn sooner(old: ScaledObject, new: ScaledObject, changes: &Changes) -> Vec<Faster> {
+    let mut found = Vec::new();
+    if changes.any(&[Effect::Pods, Effect::Speed]) {
+        let threshold = |so: ScaledObject| so.failure_threshold();
+        let had = old.fallback_behavior().is_some();
+        if had && new.fallback_height() > 0 && threshold(new) < threshold(old) {
+            let note = "is lower: the fallback acts after fewer failures";
+            found.push(Faster::new("spec.fallback.failureThreshold", note));
+        }
+        let leaves = new.fallback_height() > 0 && by_formula(old);
+        if (by_formula(new) && !by_formula(old)) || leaves {
+            let why = "the formula says what failing triggers count";
+            found.push(Faster::incomparable("spec.fallback.behavior", why));
+        }
+    }
+    if changes.any(&[Effect::Speed, Effect::Source]) {
+        let environment = ["spec", "scaleTargetRef", "envSourceContainerName"];
+        found.extend(triggers::faster(old.0, new.0));
+        found.extend(strategy::other_environment(&environment, old.0, new.0));
+        found.extend(strategy::polls_sooner(old.0, new.0));
+        // KEDA's own name written out is no other.
+        let hpa_name = |so: ScaledObject| match so.hpa_name() {
+            "" => hpa::default_name(so.0.text(&["metadata", "name"])),
+            custom => custom.to_owned(),
+        };
+        if hpa_name(new) != hpa_name(old) {
+            let note =
+                "changed: KEDA makes a new HPA, which knows nothing of the last recommendations";
+            found.push(Faster::new(format!("{HPA_CONFIG}.name"), note));
+        }
+    }
+    if changes.any(&[Effect::Speed, Effect::Hold]) {
+        let path = format!("{HPA_CONFIG}.behavior");
+        let most = most(&new.replicas());
+        found.extend(behavior::faster(&path, old.behavior(), new.behavior(), most));
+    }
+    found
+}
+
+/// Whether the formula says what failing triggers count, which may be anything.
+fn by_formula(so: ScaledObject) -> bool {
+    so.fallback_behavior() == Some("scalingModifiers")
+}
+
+/// Replicas that failing triggers lift the target to.
+fn fallback(old: Option<ScaledObject>, new: ScaledObject) -> Option<Lift> {
+    let before = old.map(|old| old.fallback_height());
+    let after = new.fallback_height();
+    // Where the target rests it is anyway.
+    let rests = after <= new.replicas().rest();
+    if after <= before.unwrap_or(0) || rests || old.is_some_and(by_formula) {
+        return None;
+    }
+    let same = old.is_some_and(|old| old.fallback_replicas() >= after);
+    if same {
+        // The number stood there, and nothing acted on it.
+        let note = format!("lets failing triggers lift the target to {after}");
+        let lift = Lift::number("spec.fallback.behavior", before, after);
+        return Some(Lift { is_number: false, note: Some(note), ..lift });
+    }
+    Some(Lift::number("spec.fallback.replicas", before, after))
+}
+
 /// A ScaledObject on a target that it did not scale before: its own heights
 /// against the declared limit. `retargeted` when it existed before.
-pub fn create(name: &str, target: &Target, new: ScaledObject, retargeted: bool) -> Vec<Lift> {
+pub fn create(
+    name: &str,
+    target: &Target,
+    new: ScaledObject,
+    retargeted: bool,
+    changes: &Changes,
+) -> Vec<Lift> {
     let mut lifts = of_numbers(None, &new.replicas(), &NAMES);
-    if new.fallback_replicas() > 0 {
-        lifts.push(bypass("spec.fallback.replicas", None, new.fallback_replicas()));
-    }
+    lifts.extend(fallback(None, new));
     lifts.extend(handovers(None, new));
     if retargeted {
-        lifts.push(unbounded("spec.scaleTargetRef", "moves onto a target of the lane"));
+        lifts.push(Lift::unbounded("spec.scaleTargetRef", "moves onto a target of the lane"));
     }
     if target.scaled_object.as_deref().is_some_and(|expected| expected != name) {
-        lifts.push(unbounded(
+        lifts.push(Lift::unbounded(
             "metadata.name",
             "a second ScaledObject on the target, besides the one in the settings",
         ));
     }
+    lifts.extend(unknown(changes));
     lifts
 }
 
 /// An edit that takes the autoscaler off a target of the lane: the target
 /// loses its HPA, and with it its maximum.
 pub fn retarget_away(target: &Target, to: crate::objects::TargetRef) -> Lift {
-    unbounded(
+    Lift::unbounded(
         "spec.scaleTargetRef",
         &format!("moves from {} {} to {} {}", target.kind.name(), target.name, to.kind, to.name),
     )
@@ -107,16 +156,16 @@ fn handovers(old: Option<ScaledObject>, new: ScaledObject) -> Vec<Lift> {
     let mut lifts = Vec::new();
     let set = |is_set: fn(ScaledObject) -> bool| is_set(new) && !old.is_some_and(is_set);
     if set(|so| so.restores_original()) {
-        lifts.push(unbounded(
+        lifts.push(Lift::unbounded(
             "spec.advanced.restoreToOriginalReplicaCount",
             "on deletion it writes status.originalReplicaCount past every maximum",
         ));
     }
     if set(|so| so.0.flag(TRANSFER_OWNERSHIP)) {
-        lifts.push(unbounded(&annotation(TRANSFER_OWNERSHIP), "it adopts another HPA"));
+        lifts.push(Lift::unbounded(&annotation(TRANSFER_OWNERSHIP), "it adopts another HPA"));
     }
     if set(|so| so.0.annotation(HPA_OWNERSHIP) == Some("false")) {
-        lifts.push(unbounded(
+        lifts.push(Lift::unbounded(
             &annotation(HPA_OWNERSHIP),
             "it lets a second autoscaler onto the target",
         ));
@@ -126,11 +175,15 @@ fn handovers(old: Option<ScaledObject>, new: ScaledObject) -> Vec<Lift> {
 
 /// A write of `scaledobjects/status`. KEDA sets the original count once, to
 /// what the target has; it counts only where a deletion writes it back.
-pub fn status(name: &str, old: ScaledObject, new: ScaledObject) -> Vec<Lift> {
+pub fn status(name: &str, old: ScaledObject, new: ScaledObject, changes: &Changes) -> Vec<Lift> {
     let mut lifts = Vec::new();
+    if changes.is_empty() {
+        return lifts;
+    }
     if let Some(original) = new.original_replicas().filter(|_| new.restores_original()) {
         if old.original_replicas().is_none_or(|old| original > old) {
-            lifts.push(bypass("status.originalReplicaCount", old.original_replicas(), original));
+            let before = old.original_replicas();
+            lifts.push(Lift::number("status.originalReplicaCount", before, original));
         }
     }
     // KEDA deletes the HPA of this name when it is not the one it wants.
@@ -140,7 +193,8 @@ pub fn status(name: &str, old: ScaledObject, new: ScaledObject) -> Vec<Lift> {
         custom => custom.to_owned(),
     };
     if !hpa(new).is_empty() && hpa(new) != hpa(old) && hpa(new) != wanted {
-        lifts.push(faster("status.hpaName", "names an HPA that KEDA will delete"));
+        let note = "names an HPA that KEDA will delete";
+        lifts.push(Lift::faster("status.hpaName", note, i64::MAX));
     }
     lifts
 }
@@ -148,7 +202,9 @@ pub fn status(name: &str, old: ScaledObject, new: ScaledObject) -> Vec<Lift> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fields::table;
     use crate::objects::Object;
+    use crate::request::Kind;
     use rstest::rstest;
     use serde_json::{json, Value};
 
@@ -160,12 +216,22 @@ mod tests {
         })
     }
 
+    fn between(old: &Value, new: &Value) -> Changes {
+        let table = table(Kind::ScaledObject).unwrap();
+        Changes::between(&table, Some(Object::of(old).0), Object::of(new).0)
+    }
+
+    fn updated(old: &Value, new: &Value) -> Vec<Lift> {
+        let of = |v| ScaledObject(Object::of(v));
+        update(of(old), of(new), &between(old, new))
+    }
+
     fn fields(lifts: &[Lift]) -> Vec<&str> {
         lifts.iter().map(|l| l.field.as_str()).collect()
     }
 
     #[rstest]
-    #[case::nothing("/spec/x", json!(1), &[])]
+    #[case::of_a_later_keda("/spec/x", json!(1), &["spec.x"])]
     #[case::label("/metadata/labels", json!({"a": "b"}), &[])]
     #[case::max("/spec/maxReplicaCount", json!(7), &["spec.maxReplicaCount"])]
     #[case::max_null("/spec/maxReplicaCount", json!(null), &["spec.maxReplicaCount"])]
@@ -174,20 +240,23 @@ mod tests {
     #[case::min("/spec/minReplicaCount", json!(2), &["spec.minReplicaCount", "spec.idleReplicaCount"])]
     #[case::fallback("/spec/fallback/replicas", json!(3), &["spec.fallback.replicas"])]
     #[case::fallback_lower("/spec/fallback/replicas", json!(1), &[])]
-    #[case::fallback_sooner("/spec/fallback/failureThreshold", json!(1), &["spec.fallback"])]
+    #[case::fallback_sooner("/spec/fallback/failureThreshold", json!(1), &["spec.fallback.failureThreshold"])]
     #[case::fallback_later("/spec/fallback/failureThreshold", json!(9), &[])]
     #[case::fallback_holds("/spec/fallback/behavior", json!("currentReplicas"), &[])]
     #[case::fallback_lowers("/spec/fallback/behavior", json!("currentReplicasIfLower"), &[])]
     #[case::api_version("/spec/scaleTargetRef/apiVersion", json!("x.io/v1"), &["spec.scaleTargetRef.apiVersion"])]
     #[case::same_api_version("/spec/scaleTargetRef/apiVersion", json!("apps/v1"), &[])]
     #[case::empty_values_of_a_typed_client("/spec/advanced", json!({"scalingModifiers": {}}), &[])]
-    #[case::fallback_behavior("/spec/fallback/behavior", json!("currentReplicasIfHigher"), &["spec.fallback"])]
-    #[case::fallback_formula("/spec/fallback/behavior", json!("scalingModifiers"), &["spec.fallback"])]
+    #[case::fallback_no_lower("/spec/fallback/behavior", json!("currentReplicasIfHigher"), &[])]
+    #[case::fallback_formula("/spec/fallback/behavior", json!("scalingModifiers"), &["spec.fallback.behavior"])]
     #[case::fallback_removed("/spec/fallback", json!(null), &[])]
     #[case::restore("/spec/advanced", json!({"restoreToOriginalReplicaCount": true}), &["spec.advanced.restoreToOriginalReplicaCount"])]
-    #[case::triggers("/spec/triggers", json!([]), &["spec.triggers"])]
-    #[case::modifiers("/spec/advanced", json!({"scalingModifiers": {"formula": "x"}}), &["spec.advanced.scalingModifiers"])]
-    #[case::faster_policies("/spec/advanced", json!({"horizontalPodAutoscalerConfig": {"behavior": {"scaleUp": {"policies": [1]}}}}), &["spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleUp"])]
+    #[case::triggers("/spec/triggers", json!([]), &[])]
+    #[case::one_more_trigger("/spec/triggers", json!([{"type": "redis"}, {"type": "cpu"}]), &["spec.triggers[1]"])]
+    #[case::environment("/spec/scaleTargetRef/envSourceContainerName", json!("x"), &["spec.scaleTargetRef.envSourceContainerName"])]
+    #[case::polling("/spec/pollingInterval", json!(5), &["spec.pollingInterval"])]
+    #[case::modifiers("/spec/advanced", json!({"scalingModifiers": {"formula": "x"}}), &["spec.advanced.scalingModifiers.formula"])]
+    #[case::faster_policies("/spec/advanced", json!({"horizontalPodAutoscalerConfig": {"behavior": {"scaleUp": {"policies": [{"type": "Pods", "value": 9, "periodSeconds": 15}]}}}}), &["spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleUp.policies"])]
     #[case::hold_added("/spec/advanced", json!({"horizontalPodAutoscalerConfig": {"behavior": {"scaleUp": {"selectPolicy": "Disabled"}}}}), &[])]
     #[case::hpa_name("/spec/advanced", json!({"horizontalPodAutoscalerConfig": {"name": "x"}}), &["spec.advanced.horizontalPodAutoscalerConfig.name"])]
     #[case::transfer("/metadata/annotations", json!({"scaledobject.keda.sh/transfer-hpa-ownership": "true"}), &["metadata.annotations[scaledobject.keda.sh/transfer-hpa-ownership]"])]
@@ -199,7 +268,7 @@ mod tests {
         let mut new = base();
         let (parent, key) = pointer.rsplit_once('/').unwrap();
         new.pointer_mut(parent).unwrap()[key] = value;
-        let got = update(ScaledObject(Object::of(&old)), ScaledObject(Object::of(&new)));
+        let got = updated(&old, &new);
         assert_eq!(fields(&got), expected);
     }
 
@@ -209,10 +278,9 @@ mod tests {
         old["spec"]["triggers"][0]["useCachedMetrics"] = json!(true);
         let mut new = base();
         new["metadata"]["annotations"] = json!({"autoscaling.keda.sh/paused-replicas": "0"});
-        let of =
-            |new: &Value| update(ScaledObject(Object::of(&old)), ScaledObject(Object::of(new)));
+        let of = |new: &Value| updated(&old, new);
         assert_eq!(fields(&of(&new)), [""; 0]);
-        assert_eq!(fields(&of(&base())), ["spec.triggers"]);
+        assert_eq!(fields(&of(&base())), ["spec.triggers[0].useCachedMetrics"]);
     }
 
     #[test]
@@ -220,11 +288,8 @@ mod tests {
         let mut old = base();
         old["spec"]["advanced"] = json!({"horizontalPodAutoscalerConfig": {"behavior": {"scaleUp": {"selectPolicy": "Disabled"}}}});
         let new = base();
-        let got = update(ScaledObject(Object::of(&old)), ScaledObject(Object::of(&new)));
-        assert_eq!(
-            fields(&got),
-            [NAMES.scale_up, "spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleUp"]
-        );
+        let got = updated(&old, &new);
+        assert_eq!(fields(&got), [NAMES.scale_up, NAMES.scale_up]);
         assert_eq!((got[0].old, got[0].new), (Some(1), 6));
     }
 
@@ -236,10 +301,13 @@ mod tests {
         .unwrap();
         let v = base();
         let heights = |name| {
-            create(name, &target, ScaledObject(Object::of(&v)), false).iter().map(|l| l.new).max()
+            create(name, &target, ScaledObject(Object::of(&v)), false, &Changes::default())
+                .iter()
+                .map(|l| l.new)
+                .max()
         };
         assert_eq!(
-            create("w", &target, ScaledObject(Object::of(&v)), false).len(),
+            create("w", &target, ScaledObject(Object::of(&v)), false, &Changes::default()).len(),
             4,
             "its maximum, minimum, rest and fallback"
         );
@@ -269,7 +337,12 @@ mod tests {
         };
         let (old, new) = (of(before), of(after));
         assert_eq!(
-            fields(&status("w", ScaledObject(Object::of(&old)), ScaledObject(Object::of(&new)))),
+            fields(&status(
+                "w",
+                ScaledObject(Object::of(&old)),
+                ScaledObject(Object::of(&new)),
+                &between(&old, &new)
+            )),
             expected
         );
     }
@@ -286,7 +359,12 @@ mod tests {
             v
         };
         let (old, new) = (of(before), of(after));
-        let got = status("w", ScaledObject(Object::of(&old)), ScaledObject(Object::of(&new)));
+        let got = status(
+            "w",
+            ScaledObject(Object::of(&old)),
+            ScaledObject(Object::of(&new)),
+            &between(&old, &new),
+        );
         assert_eq!(!got.is_empty(), lifts);
     }
 }

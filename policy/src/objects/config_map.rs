@@ -1,6 +1,6 @@
 //! A ConfigMap that may hold a lane's state.
 
-use super::{alike, Object};
+use super::object::{alike, Object};
 use gate::break_glass::OVERRIDE_KEY;
 use gate::verdict::{LANE_LABEL, VERDICT_KEY};
 

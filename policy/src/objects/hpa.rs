@@ -1,7 +1,7 @@
 //! A HorizontalPodAutoscaler, KEDA's own or another.
 
 use super::behavior::Behavior;
-use super::Object;
+use super::object::Object;
 use gate::ceiling::ReplicaSpec;
 use gate::target::Target;
 

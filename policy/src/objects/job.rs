@@ -1,6 +1,6 @@
 //! Jobs and CronJobs: what their containers run.
 
-use super::Object;
+use super::object::Object;
 use gate::parse::{get, Json};
 
 /// A Job or CronJob.

@@ -1,12 +1,15 @@
 //! A KEDA ScaledJob: its own target; the maximum counts Jobs
 //! (`scaledjob_types.go`: default 100, whatever the minimum).
 
-use super::Object;
+use super::object::Object;
 use gate::ceiling::{ReplicaSpec, PAUSED};
 
 /// What KEDA counts a ScaledJob's Jobs by; its value is the ScaledJob's name
 /// (`pkg/scaling/executor/scale_jobs.go`).
 pub const JOB_LABEL: &str = "scaledjob.keda.sh/name";
+/// Labels of the ScaledJob that its Jobs do not get, separated by commas
+/// (`scaledjob_types.go`, `ScaledJobExcludedLabelsAnnotation`).
+pub const EXCLUDED_LABELS: &str = "scaledjob.keda.sh/job-excluded-labels";
 
 #[derive(Clone, Copy, Debug)]
 pub struct ScaledJob<'a>(pub Object<'a>);
@@ -19,10 +22,5 @@ impl ScaledJob<'_> {
             paused: self.0.flag(PAUSED),
             ..ReplicaSpec::default()
         }
-    }
-
-    /// Pods of each Job at a time.
-    pub fn parallelism(self) -> i64 {
-        self.0.number(&["spec", "jobTargetRef", "parallelism"]).unwrap_or(1)
     }
 }

@@ -3,8 +3,8 @@
 //! Absent numbers have KEDA's defaults, not Kubernetes' (`gate::ceiling`).
 
 use super::behavior::Behavior;
+use super::object::{Object, TargetRef};
 use super::trigger::Trigger;
-use super::{alike, Object, TargetRef};
 use gate::ceiling::{
     PausedReplicas, ReplicaSpec, FORCE_ACTIVATION, PAUSED, PAUSED_REPLICAS, PAUSED_SCALE_OUT,
 };
@@ -74,6 +74,16 @@ impl<'a> ScaledObject<'a> {
         })
     }
 
+    /// The replicas that failing triggers may lift the target to (kedacore/keda
+    /// `pkg/fallback/fallback.go`). `currentReplicas` and `currentReplicasIfLower` keep what
+    /// runs or take off it; what a formula makes of a failure is the formula's.
+    pub fn fallback_height(self) -> i64 {
+        match self.fallback_behavior() {
+            None | Some("currentReplicas" | "currentReplicasIfLower" | "scalingModifiers") => 0,
+            Some(_) => self.fallback_replicas(),
+        }
+    }
+
     pub fn restores_original(self) -> bool {
         self.0.at(&["spec", "advanced", "restoreToOriginalReplicaCount"]) == &Json::Bool(true)
     }
@@ -90,18 +100,6 @@ impl<'a> ScaledObject<'a> {
     /// The custom name of its HPA; empty for KEDA's own.
     pub fn hpa_name(self) -> &'a str {
         Object(self.0.at(&HPA_CONFIG)).text(&["name"])
-    }
-
-    /// Whether the two scale on other metrics or another formula.
-    pub fn drives_differently(self, old: ScaledObject) -> Option<&'static str> {
-        let same = |path: &[&str]| alike(self.0.at(path), old.0.at(path));
-        if !same(&["spec", "triggers"]) {
-            Some("spec.triggers")
-        } else if !same(&["spec", "advanced", "scalingModifiers"]) {
-            Some("spec.advanced.scalingModifiers")
-        } else {
-            None
-        }
     }
 
     pub fn triggers(self) -> impl Iterator<Item = Trigger<'a>> {

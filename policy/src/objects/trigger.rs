@@ -1,24 +1,11 @@
 //! One trigger of a ScaledObject: what it measures, at which threshold, and
 //! whether it says who it is.
 
-use super::Object;
-use gate::parse::{tree, Json};
+use super::object::Object;
+use super::quantity::decimal;
+use super::scalers::{Scaler, Target, Unit};
+use gate::parse::Json;
 use gate::scaling::HOLD_LOCATIONS;
-
-/// The metadata key of a scaler's threshold, and its default where KEDA has one
-/// (kedacore/keda `pkg/scalers/*_scaler.go`).
-const THRESHOLDS: [(&str, &str, Option<f64>); 10] = [
-    ("redis-streams", "pendingEntriesCount", Some(5.0)),
-    ("redis", "listLength", Some(5.0)),
-    ("nats-jetstream", "lagThreshold", Some(10.0)),
-    ("stan", "lagThreshold", Some(10.0)),
-    ("kafka", "lagThreshold", Some(10.0)),
-    ("prometheus", "threshold", None),
-    ("metrics-api", "targetValue", None),
-    ("rabbitmq", "value", None),
-    ("aws-sqs-queue", "queueLength", Some(5.0)),
-    ("azure-queue", "queueLength", Some(5.0)),
-];
 
 #[derive(Clone, Copy, Debug)]
 pub struct Trigger<'a>(pub Object<'a>);
@@ -33,7 +20,7 @@ pub enum Threshold {
 }
 
 impl<'a> Trigger<'a> {
-    fn kind(self) -> &'a str {
+    pub fn kind(self) -> &'a str {
         self.0.text(&["type"])
     }
 
@@ -45,44 +32,38 @@ impl<'a> Trigger<'a> {
         self.kind() == "metrics-api"
     }
 
-    /// Whether it measures how much work waits. Load, a calendar, pods and the
-    /// gateway's hold do not; a source that is not known counts as a queue.
-    pub fn is_queue_depth(self) -> bool {
-        let hold =
+    /// The number that KEDA divides the metric by, of the scalers that are known.
+    fn target(self) -> Option<&'static Target> {
+        let applies = |t: &&Target| t.when.holds(|key| self.metadata(key));
+        Scaler::of(self.kind())?.targets.iter().find(applies)
+    }
+
+    /// What its target counts. A source that is not known may be anything.
+    pub fn unit(self) -> Unit {
+        let holds =
             self.is_metrics_api() && HOLD_LOCATIONS.contains(&self.metadata("valueLocation"));
-        !hold && !matches!(self.kind(), "" | "cpu" | "memory" | "cron" | "kubernetes-workload")
-    }
-
-    /// The row of [`THRESHOLDS`]; `redis-cluster`, `redis-sentinel-streams` … are their family's.
-    fn row(self) -> Option<&'static (&'static str, &'static str, Option<f64>)> {
-        let kind = self.kind();
-        THRESHOLDS.iter().find(|(family, _, _)| match family.split_once('-') {
-            Some((start, end)) if end == "streams" => {
-                kind.starts_with(start) && kind.ends_with(end)
-            }
-            _ => kind == *family || (*family == "redis" && kind.starts_with("redis-")),
-        })
-    }
-
-    /// The key that holds the threshold. A stream is measured by its group's
-    /// lag or pending entries, without a group by its length
-    /// (`redis_streams_scaler.go`).
-    pub fn threshold_key(self) -> &'static str {
-        match self.row() {
-            None => "threshold",
-            Some(("redis-streams", ..)) if self.metadata("consumerGroup").is_empty() => {
-                "streamLength"
-            }
-            Some(("redis-streams", ..)) if !self.metadata("lagCount").is_empty() => "lagCount",
-            Some((_, key, _)) => key,
+        match self.target() {
+            _ if holds || self.kind().is_empty() => Unit::Hold,
+            Some(target) => target.unit,
+            None => Unit::Query,
         }
     }
 
+    /// The key that holds the target.
+    pub fn target_key(self) -> &'static str {
+        self.target().map_or("threshold", |target| target.key)
+    }
+
+    /// An empty string is an absent one (kedacore/keda
+    /// `pkg/scalers/scalersconfig/typed_config.go`).
     pub fn threshold(self) -> Threshold {
-        let Some((_, _, default)) = self.row() else { return Threshold::Unknown };
-        match (self.0.at(&["metadata", self.threshold_key()]), default) {
-            (Json::Null, Some(default)) => Threshold::At(*default),
-            (Json::Null, None) => Threshold::Unknown,
+        let Some(target) = self.target() else { return Threshold::Unknown };
+        match (self.0.at(&["metadata", target.key]), target.default) {
+            (value, default)
+                if value.is_null() || value.as_str().is_some_and(|t| t.trim().is_empty()) =>
+            {
+                default.map_or(Threshold::Unknown, Threshold::At)
+            }
             (value, _) => of_text(value.as_str().unwrap_or("not a string")),
         }
     }
@@ -97,24 +78,21 @@ impl<'a> Trigger<'a> {
         !matches!(self.kind(), "cpu" | "memory" | "cron")
     }
 
-    /// Whether a metrics-api trigger sends who it is: a mode that sends
-    /// something, and a reference to where the secret is. `oauth` and `custom`
-    /// parse and send nothing (`metrics_api_scaler.go`).
+    /// Whether a metrics-api trigger sends who it is: modes that KEDA knows, and a reference
+    /// to where the secret is. KEDA 2.21 refuses a trigger with any other mode
+    /// (`metrics_api_scaler.go`).
     pub fn authenticates(self) -> bool {
         let modes = [self.metadata("authMode"), self.metadata("authModes")];
-        let sends = modes
-            .iter()
-            .flat_map(|modes| modes.split(','))
-            .any(|mode| matches!(mode.trim(), "apiKey" | "basic" | "bearer" | "tls"));
+        let mut modes = modes.iter().flat_map(|m| m.split(',')).map(str::trim);
+        let is_known = |m: &str| matches!(m, "" | "apiKey" | "basic" | "bearer" | "tls");
+        let sends = modes.clone().any(|m| !m.is_empty()) && modes.all(is_known);
         sends && !self.0.text(&["authenticationRef", "name"]).is_empty()
     }
 }
 
-/// A threshold that stands in a string. Read as JSON: `f64::from_str` would be
-/// a second parser of numbers in the module, ten kilobytes of it.
+/// A threshold that stands in a string.
 pub fn of_text(text: &str) -> Threshold {
-    let number = tree(text.trim().as_bytes()).ok().and_then(|n| n.as_f64());
-    number.map_or(Threshold::NotANumber, Threshold::At)
+    decimal(text).map_or(Threshold::NotANumber, Threshold::At)
 }
 
 #[cfg(test)]
@@ -137,24 +115,33 @@ mod tests {
     #[case(json!({"type": "prometheus", "metadata": {"threshold": 9}}), "threshold", Threshold::NotANumber)]
     #[case(json!({"type": "prometheus"}), "threshold", Threshold::Unknown)]
     #[case(json!({"type": "my-queue", "metadata": {}}), "threshold", Threshold::Unknown)]
-    #[case(json!({"type": "azure-servicebus-queue", "metadata": {"queueLength": "9"}}), "threshold", Threshold::Unknown)]
+    #[case(json!({"type": "azure-servicebus", "metadata": {"messageCount": "1"}}), "messageCount", Threshold::At(1.0))]
+    #[case(json!({"type": "rabbitmq", "metadata": {"queueLength": "1"}}), "queueLength", Threshold::At(1.0))]
+    #[case(json!({"type": "rabbitmq", "metadata": {"mode": "QueueLength", "value": "9", "queueLength": "1"}}), "value", Threshold::At(9.0))]
+    #[case(json!({"type": "github-runner", "metadata": {}}), "targetWorkflowQueueLength", Threshold::At(1.0))]
+    #[case(json!({"type": "kafka", "metadata": {"lagThreshold": ""}}), "lagThreshold", Threshold::At(10.0))]
+    #[case(json!({"type": "selenium-grid", "metadata": {}}), "", Threshold::At(1.0))]
+    #[case(json!({"type": "external", "metadata": {"threshold": "1"}}), "threshold", Threshold::Unknown)]
     fn thresholds(#[case] v: Value, #[case] key: &str, #[case] expected: Threshold) {
         let t = Trigger(Object::of(&v));
-        assert_eq!((t.threshold_key(), t.threshold()), (key, expected));
+        assert_eq!((t.target_key(), t.threshold()), (key, expected));
     }
 
     #[rstest]
-    #[case(json!({"type": "redis"}), true)]
-    #[case(json!({"type": "some-broker"}), true)]
-    #[case(json!({"type": "cpu"}), false)]
-    #[case(json!({"type": "cron"}), false)]
-    #[case(json!({"type": "kubernetes-workload"}), false)]
-    #[case(json!({}), false)]
-    #[case(json!({"type": "metrics-api", "metadata": {"valueLocation": "scaling.pending_jobs"}}), true)]
-    #[case(json!({"type": "metrics-api", "metadata": {"valueLocation": "scaling.frozen"}}), false)]
-    #[case(json!({"type": "metrics-api", "metadata": {"valueLocation": "scaling.hold_replicas"}}), false)]
-    fn queues(#[case] v: Value, #[case] expected: bool) {
-        assert_eq!(Trigger(Object::of(&v)).is_queue_depth(), expected);
+    #[case(json!({"type": "redis"}), Unit::Items)]
+    #[case(json!({"type": "some-broker"}), Unit::Query)]
+    #[case(json!({"type": "rabbitmq", "metadata": {"mode": "PublishedToDeliveredRatio"}}), Unit::Load)]
+    #[case(json!({"type": "gcp-pubsub", "metadata": {"mode": "OldestUnackedMessageAge"}}), Unit::Load)]
+    #[case(json!({"type": "gcp-pubsub"}), Unit::Items)]
+    #[case(json!({"type": "cpu"}), Unit::Load)]
+    #[case(json!({"type": "cron"}), Unit::Calendar)]
+    #[case(json!({"type": "kubernetes-workload"}), Unit::Pods)]
+    #[case(json!({}), Unit::Hold)]
+    #[case(json!({"type": "metrics-api", "metadata": {"valueLocation": "scaling.pending_jobs"}}), Unit::Query)]
+    #[case(json!({"type": "metrics-api", "metadata": {"valueLocation": "scaling.frozen"}}), Unit::Hold)]
+    #[case(json!({"type": "metrics-api", "metadata": {"valueLocation": "scaling.hold_replicas"}}), Unit::Hold)]
+    fn units(#[case] v: Value, #[case] expected: Unit) {
+        assert_eq!(Trigger(Object::of(&v)).unit(), expected);
     }
 
     #[rstest]
@@ -164,6 +151,7 @@ mod tests {
     #[case(json!({"metadata": {}, "authenticationRef": {"name": "x"}}), false)]
     #[case(json!({"metadata": {"authMode": "oauth"}, "authenticationRef": {"name": "x"}}), false)]
     #[case(json!({"metadata": {"authMode": "custom"}, "authenticationRef": {"name": "x"}}), false)]
+    #[case(json!({"metadata": {"authModes": "bearer,oauth"}, "authenticationRef": {"name": "x"}}), false)]
     fn authentication(#[case] v: Value, #[case] expected: bool) {
         assert_eq!(Trigger(Object::of(&v)).authenticates(), expected);
     }

@@ -1,8 +1,8 @@
 //! `canary-cap`: while a canary is active, a ceiling above what the table
 //! allows, and any raise where no stable value is declared.
 
+use crate::change::Change;
 use crate::rejection::Rejection;
-use crate::scope::Change;
 use gate::lane::LaneState;
 use gate::rule::Rule;
 

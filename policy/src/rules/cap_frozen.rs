@@ -1,8 +1,8 @@
 //! `cap-frozen`: a higher effective ceiling while the lane is degraded,
 //! frozen, aborted or yellow, or while its state is missing or stale.
 
+use crate::change::Change;
 use crate::rejection::Rejection;
-use crate::scope::Change;
 use gate::lane::LaneState;
 use gate::rule::Rule;
 

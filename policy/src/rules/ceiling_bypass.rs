@@ -1,9 +1,9 @@
 //! `ceiling-bypass`: the same height reached another way than by the declared
 //! maximum, and, while frozen, a faster way under the same one.
 
-use crate::lifts::LiftKind;
+use crate::change::Change;
+use crate::change::LiftKind;
 use crate::rejection::{Ground, Rejection};
-use crate::scope::Change;
 use gate::lane::{LaneState, Row};
 use gate::rule::Rule;
 

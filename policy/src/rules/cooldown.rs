@@ -5,7 +5,7 @@
 //! `scaleDown.stabilizationWindowSeconds` governs the rest (kedacore/keda
 //! `pkg/scaling/executor/scale_scaledobjects.go`).
 
-use super::{Fault, When};
+use crate::change::{Fault, When};
 use crate::objects::behavior::Behavior;
 use crate::objects::scaled_object::ScaledObject;
 use crate::settings::Limits;

@@ -17,43 +17,10 @@ pub mod scale_target;
 pub mod skill_lock;
 pub mod state_owner;
 
-use crate::lifts::{Lift, LiftKind};
+use crate::change::{Change, Lift, LiftKind, When};
 use crate::rejection::{Ground, Rejection};
-use crate::scope::Change;
 use gate::lane::{Finding, LaneState};
 use gate::rule::Rule;
-
-/// Something that one rule objects to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    pub rule: Rule,
-    /// Path of the field, as in the object.
-    pub field: String,
-    /// What is wrong with it, to be read after the field.
-    pub what: String,
-    pub when: When,
-}
-
-impl Fault {
-    pub fn always(rule: Rule, field: impl Into<String>, what: impl Into<String>) -> Self {
-        Self { rule, field: field.into(), what: what.into(), when: When::Always }
-    }
-}
-
-/// In which state of the lane a fault is one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum When {
-    /// In every state; none is looked up.
-    Always,
-    /// While a gateway is in maintenance.
-    Maintenance,
-    /// While a canary is active, or whether one is, is not known.
-    Locked,
-    /// The same, unless this is the hash to run; `None` where none is named.
-    OtherHash(Option<String>),
-    /// While a canary is active in another AZ than this.
-    OtherAz(String),
-}
 
 /// Every rejection of a change, in the order of [`Rule::ALL`]. Rows of the
 /// table whose rule is not `enforced` do not count in what is allowed.

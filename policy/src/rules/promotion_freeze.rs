@@ -4,7 +4,7 @@
 //! A promotion copies the canary's pack over the stable one; with a deleting
 //! option what the canary would be rolled back to is gone.
 
-use super::{Fault, When};
+use crate::change::{Fault, When};
 use crate::objects::job::Job;
 use gate::rule::Rule;
 

@@ -6,13 +6,18 @@
 //! multiplies by the number of triggers (kedacore/keda#5371); a second poller
 //! of the measurement URL is refused by the gateway, or makes it refuse KEDA.
 
-use super::Fault;
+use crate::change::Fault;
 use crate::objects::measurement::mentions;
 use crate::objects::scaled_object::ScaledObject;
-use crate::objects::trigger::{of_text, Threshold};
+use crate::objects::scalers::{Unit, FIXED};
+use crate::objects::trigger::{of_text, Threshold, Trigger};
 use crate::objects::Object;
 use crate::settings::{Lane, Limits};
 use gate::rule::Rule;
+
+/// All that [`find`] looks at.
+pub const LOOKED_AT: [&str; 3] =
+    ["spec.triggers", "spec.advanced.scalingModifiers", "spec.fallback"];
 
 /// What is wrong with the triggers and was not before. `old` is absent where
 /// the ScaledObject is new on the target.
@@ -21,12 +26,14 @@ pub fn find(limits: &Limits, old: Option<ScaledObject>, new: ScaledObject) -> Ve
     let mut fault = |field: &str, what: String| {
         faults.push(Fault::always(Rule::QueueTrigger, field, what));
     };
-    let has_queue = |so: ScaledObject| so.triggers().any(|t| t.is_queue_depth());
+    let has_queue = |so: ScaledObject| queues(so).next().is_some();
     if !has_queue(new) && old.is_none_or(has_queue) {
         fault("spec.triggers", "has no trigger on queue depth".to_owned());
     }
-    if let Some(new) = lowest_threshold(new) {
-        let was = old.and_then(lowest_threshold).map_or(f64::INFINITY, |old| old.number);
+    if let Some(new) = lowest_threshold(new, false) {
+        // A query that counts only now was no lower before.
+        let was = old.and_then(|old| lowest_threshold(old, true));
+        let was = was.map_or(f64::INFINITY, |old| old.number);
         let least = limits.queue_threshold;
         if new.number < f64::from(least) && new.number < was {
             let what =
@@ -80,18 +87,31 @@ impl Lowest {
     }
 }
 
+/// The triggers that say how much work waits, with their places. A query may say anything,
+/// so it counts only where nothing else says it.
+fn queues<'a>(so: ScaledObject<'a>) -> impl Iterator<Item = (usize, Trigger<'a>)> {
+    let of = |unit: Unit| so.triggers().enumerate().filter(move |(_, t)| t.unit() == unit);
+    let by_query = of(Unit::Items).next().is_none();
+    of(Unit::Items).chain(of(Unit::Query).filter(move |_| by_query))
+}
+
 /// The lowest threshold of a queue trigger, or the formula's target where one
-/// makes a single metric of them.
-fn lowest_threshold(so: ScaledObject) -> Option<Lowest> {
+/// makes a single metric of them. `with_queries` counts every query, too.
+fn lowest_threshold(so: ScaledObject, with_queries: bool) -> Option<Lowest> {
     if let Some(target) = so.formula_target() {
         let field = "spec.advanced.scalingModifiers.target".to_owned();
         return Lowest::of(field, target, of_text(target));
     }
     let mut lowest: Option<Lowest> = None;
-    for (i, trigger) in so.triggers().enumerate().filter(|(_, t)| t.is_queue_depth()) {
-        let key = trigger.threshold_key();
-        let field = format!("spec.triggers[{i}].metadata.{key}");
-        let Some(found) = Lowest::of(field, trigger.metadata(key), trigger.threshold()) else {
+    let of_a_query =
+        so.triggers().enumerate().filter(|(_, t)| with_queries && t.unit() == Unit::Query);
+    for (i, trigger) in queues(so).chain(of_a_query) {
+        let key = trigger.target_key();
+        let (field, written) = match key {
+            FIXED => (format!("spec.triggers[{i}].type"), "fixed at 1 by KEDA"),
+            key => (format!("spec.triggers[{i}].metadata.{key}"), trigger.metadata(key)),
+        };
+        let Some(found) = Lowest::of(field, written, trigger.threshold()) else {
             continue;
         };
         if lowest.as_ref().is_none_or(|low| found.number < low.number) {
@@ -150,6 +170,7 @@ mod tests {
     #[case::no_worse(redis("5"), redis("5"), &[])]
     #[case::better(redis("5"), redis("6"), &[])]
     #[case::worse(redis("5"), redis("4"), &["spec.triggers[0].metadata.listLength"])]
+    #[case::the_queue_beside_a_query_goes(json!({"triggers": [{"type": "redis", "metadata": {"listLength": "8"}}, {"type": "prometheus", "metadata": {"threshold": "0.5"}}]}), json!({"triggers": [{"type": "prometheus", "metadata": {"threshold": "0.5"}}]}), &[])]
     #[case::no_trigger(json!(null), json!({}), &["spec.triggers"])]
     #[case::cpu_alone(json!(null), json!({"triggers": [{"type": "cpu"}]}), &["spec.triggers"])]
     #[case::hold_alone(json!(null), json!({"triggers": [{"type": "metrics-api", "metadata": {"valueLocation": "scaling.frozen", "targetValue": "1", "authMode": "bearer"}, "authenticationRef": {"name": "x"}}]}), &["spec.triggers"])]

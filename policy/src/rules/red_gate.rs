@@ -1,7 +1,7 @@
 //! `red-gate`: a higher effective ceiling while a gateway's disk is red.
 
+use crate::change::Change;
 use crate::rejection::Rejection;
-use crate::scope::Change;
 use gate::lane::LaneState;
 use gate::rule::Rule;
 

@@ -5,8 +5,8 @@
 //! minimum runs when nobody watches. The one rule that may refuse a lowering,
 //! and it looks at minimum, idle count and activation alone.
 
-use super::{Fault, When};
-use crate::lifts::Lift;
+use crate::change::Lift;
+use crate::change::{Fault, When};
 use gate::ceiling::ReplicaSpec;
 use gate::lane::{Finding, LaneState};
 use gate::rule::Rule;
@@ -67,7 +67,7 @@ pub fn holds<'a>(lane: &'a LaneState, az: &str) -> Option<&'a Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lifts::LiftKind;
+    use crate::change::LiftKind;
     use rstest::rstest;
     use serde_json::json;
 

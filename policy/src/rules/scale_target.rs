@@ -3,8 +3,9 @@
 //!
 //! KEDA would drive it, and an autoscaled gateway measures itself.
 
-use super::Fault;
+use crate::change::Fault;
 use crate::objects::scaled_object::ScaledObject;
+use crate::objects::workload;
 use crate::settings::Lane;
 use gate::rule::Rule;
 use gate::target::{Target, TargetKind};
@@ -31,9 +32,8 @@ pub fn find(
     }
     // The ReplicaSet of a target's Deployment or Rollout, which scales it back.
     let is_of = |t: &Target| {
-        let hash = target.name.strip_prefix(&t.name).and_then(|rest| rest.strip_prefix('-'));
-        matches!(t.kind, TargetKind::Deployment | TargetKind::Rollout)
-            && hash.is_some_and(|hash| !hash.contains('-'))
+        let kinds = [TargetKind::Deployment, TargetKind::Rollout];
+        kinds.contains(&t.kind) && workload::is_replica_set_name(&t.name, target.name)
     };
     if target.kind == "ReplicaSet" && lane.targets.iter().any(is_of) {
         return Some(Fault::always(

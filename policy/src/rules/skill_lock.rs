@@ -5,8 +5,8 @@
 //! runs. The hashes of the verdict are the exception: they are what `begin`
 //! froze.
 
-use super::{Fault, When};
-use crate::scope::Change;
+use crate::change::Change;
+use crate::change::{Fault, When};
 use gate::lane::{Finding, LaneState};
 use gate::rule::Rule;
 use gate::slice::Slice;

@@ -4,7 +4,7 @@
 //! Else the freeze could be lifted by editing the verdict. Deleting it fails
 //! closed by itself.
 
-use super::Fault;
+use crate::change::Fault;
 use crate::objects::config_map::ConfigMap;
 use crate::request::Request;
 use crate::settings::{Lane, Settings};
@@ -81,6 +81,9 @@ fn override_fault(
     if written.by != request.user {
         return Some(format!("names {} as its writer, and that is {}", written.by, request.user));
     }
+    if written.until <= now {
+        return Some(format!("ended at {}, which is in the past", written.until));
+    }
     if !written.is_valid(now, break_glass.max_duration.0) {
         return Some(format!(
             "ends at {}, and it may last {} s from now at most",
@@ -142,7 +145,7 @@ mod tests {
     #[case::something_else("alice", "settings", None, json!({"data": {"a": "b"}}), None)]
     #[case::override_by_sre("alice", "canary-gate.break-glass.openclaw-build-lane", None, override_of("alice", 4, json!(8)), None)]
     #[case::override_for_too_long("alice", "canary-gate.break-glass.openclaw-build-lane", None, override_of("alice", 5, json!(8)), Some("may last 14400 s"))]
-    #[case::override_that_ended("alice", "canary-gate.break-glass.openclaw-build-lane", None, override_of("alice", 0, json!(8)), Some("may last 14400 s"))]
+    #[case::override_that_ended("alice", "canary-gate.break-glass.openclaw-build-lane", None, override_of("alice", 0, json!(8)), Some("which is in the past"))]
     #[case::override_of_another("alice", "canary-gate.break-glass.openclaw-build-lane", None, override_of("bob", 1, json!(8)), Some("names bob as its writer"))]
     #[case::override_by_a_stranger("mallory", "canary-gate.break-glass.openclaw-build-lane", None, override_of("mallory", 1, json!(8)), Some("by members of sre"))]
     #[case::override_by_nobody("", "canary-gate.break-glass.openclaw-build-lane", None, override_of("", 1, json!(8)), Some("by members of sre"))]

@@ -29,7 +29,7 @@ fn request(namespace: &str, operation: &str, old: Value, new: Value) -> Request<
 /// Lifts on each target that the edit touches.
 fn lifts(r: &Request) -> Vec<usize> {
     let settings = sample();
-    let changes = changes(&settings, r, NOW).unwrap();
+    let changes = changes(&settings, r, NOW, &crate::fields::table).unwrap();
     changes.iter().filter(|c| c.target.is_some()).map(|c| c.lifts.len()).collect()
 }
 
@@ -116,7 +116,8 @@ fn names_what_it_cannot_read(
     #[case] expected: &str,
 ) {
     let settings = sample();
-    let e = changes(&settings, &request("builds", op, old, new), NOW).unwrap_err();
+    let e = changes(&settings, &request("builds", op, old, new), NOW, &crate::fields::table)
+        .unwrap_err();
     assert!(e.contains(expected), "{e}");
 }
 
@@ -124,7 +125,10 @@ fn names_what_it_cannot_read(
 fn state_is_asked_for_only_where_an_answer_depends_on_it() {
     let settings = sample();
     let asks = |r: &Request| {
-        changes(&settings, r, NOW).unwrap().iter().any(|c| c.asks_for_state(&settings))
+        changes(&settings, r, NOW, &crate::fields::table)
+            .unwrap()
+            .iter()
+            .any(|c| c.asks_for_state(&settings))
     };
     let update = |old, new| {
         request("builds", "UPDATE", so("Deployment", WORKER, old), so("Deployment", WORKER, new))
@@ -151,7 +155,7 @@ fn of_hpa(name: &str, old: Value, new: Value) -> Vec<(usize, usize)> {
         ..request("builds", "UPDATE", old, new)
     };
     let settings = sample();
-    let changes = changes(&settings, &r, NOW).unwrap();
+    let changes = changes(&settings, &r, NOW, &crate::fields::table).unwrap();
     changes.iter().map(|c| (c.lifts.len(), c.faults.len())).collect()
 }
 
@@ -204,7 +208,7 @@ fn callers_of_the_measurement(
         name: name.into(),
         ..request("builds", "CREATE", Value::Null, json!({ "spec": spec }))
     };
-    let changes = changes(&settings, &r, NOW).unwrap();
+    let changes = changes(&settings, &r, NOW, &crate::fields::table).unwrap();
     let is_foreign = |c: &Change| c.target.is_none() && !c.faults.is_empty();
     assert_eq!(!changes.iter().any(is_foreign), may, "{changes:?}");
 }
@@ -223,6 +227,6 @@ fn a_job_belongs_to_the_scaled_job_of_its_label(#[case] label: &str, #[case] exp
         kind: "Job".into(),
         ..request("builds", "UPDATE", job(1), job(2))
     };
-    let changes = changes(&settings, &r, NOW).unwrap();
+    let changes = changes(&settings, &r, NOW, &crate::fields::table).unwrap();
     assert_eq!(changes.iter().map(|c| c.lifts.len()).collect::<Vec<_>>(), expected);
 }

@@ -162,7 +162,7 @@ pub fn refused_by(settings: &Settings, state: &State, edit: &Edit) -> Vec<&'stat
         ..Request::default()
     };
     let mut rules = Vec::new();
-    for change in scope::changes(settings, &request, NOW).unwrap() {
+    for change in scope::changes(settings, &request, NOW, &policy::fields::table).unwrap() {
         let decision = decision::decide(settings, &change, state, NOW);
         rules.extend(decision.rejections.iter().map(|r| r.rule.name()));
     }

@@ -1,0 +1,3 @@
+module oracle/gen
+
+go 1.26

@@ -1,0 +1,3 @@
+module scalertags
+
+go 1.24
