@@ -113,7 +113,7 @@ fn is_replica_set_of(target: &Target, name: &str, object: Object) -> bool {
         return false;
     }
     match lifts::replica_set::owner(object) {
-        Some((kind, owner)) => kind == target.kind.name() && owner == target.name,
+        Some(owner) => owner.kind == target.kind.name() && owner.name == target.name,
         None => workload::is_replica_set_name(&target.name, name),
     }
 }
@@ -377,7 +377,11 @@ impl<'a> Edit<'a> {
     fn job_of_scaled_job(&self, lane: &'a Lane, changes: &mut Vec<Change<'a>>) {
         let Some(old) = self.old else { return };
         let label = old.text(&["metadata", "labels", JOB_LABEL]);
-        let is_its = |t: &&Target| t.kind == TargetKind::ScaledJob && t.name == label;
+        let owner = lifts::replica_set::owner(old).filter(|o| o.kind == "ScaledJob");
+        let is_its = |t: &&Target| {
+            let is_owner = owner.is_some_and(|owner| owner.name == t.name);
+            t.kind == TargetKind::ScaledJob && (t.name == label || is_owner)
+        };
         for target in lane.targets.iter().filter(is_its) {
             let fields = self.fields();
             let lifts = lifts::scaled_job::job(old, self.new, &fields);

@@ -1,7 +1,7 @@
 //! What an edit changes: the rows of the fields that differ between two objects.
 //!
 //! Absent, null, empty and the row's default are the same, so that a typed client that
-//! writes defaults out changes nothing. Of an object that is new every effect is looked for,
+//! writes defaults out changes nothing. An empty annotation or label is there, though. Of an object that is new every effect is looked for,
 //! since the defaults run pods too.
 
 use super::{Absent, Effect, Row, Table};
@@ -172,7 +172,8 @@ impl Walk<'_> {
     fn value(&mut self, old: &Json, new: &Json) {
         let row = self.table.find(&self.path).or_else(|| self.free_key());
         let absent = row.map_or(Absent::Unset, |row| row.absent);
-        let same = match (is_absent(old, absent), is_absent(new, absent)) {
+        let is_absent = |value: &Json| is_absent(value, absent) && !self.is_entry(value);
+        let same = match (is_absent(old), is_absent(new)) {
             (true, true) => true,
             (false, false) => old == new,
             _ => false,
@@ -180,6 +181,13 @@ impl Walk<'_> {
         if !same {
             self.push(row);
         }
+    }
+
+    /// Whether the value is an entry of a map of its own keys: an annotation or label of no
+    /// text is there, and KEDA reads it.
+    fn is_entry(&self, value: &Json) -> bool {
+        let maps = ["metadata.annotations", "metadata.labels"];
+        !value.is_null() && maps.iter().any(|map| self.path.starts_with(map))
     }
 
     /// The row of a subtree that begins here.

@@ -23,7 +23,7 @@ pub fn lifts(old: Option<Object>, new: Object, changes: &Changes) -> Vec<Lift> {
         lifts.extend(old.and_then(|old| let_go(old, new)));
         let deadline = |o: Object| o.annotation(DEADLINE).and_then(|t| Timestamp::parse(t).ok());
         if let Some(was) = old.and_then(deadline) {
-            if deadline(new).is_some_and(|is| is > was) {
+            if deadline(new).is_none_or(|is| is > was) {
                 let field = format!("metadata.annotations.{DEADLINE}");
                 lifts.push(Lift::unbounded(&field, "keeps the pods of an old image for longer"));
             }
@@ -70,12 +70,21 @@ fn let_go(old: Object, new: Object) -> Option<Lift> {
         .then(|| Lift::unbounded("metadata.ownerReferences", note))
 }
 
-/// Kind and name of the controller that owns it.
-pub fn owner<'a>(object: Object<'a>) -> Option<(&'a str, &'a str)> {
+/// The controller that owns an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner<'a> {
+    pub kind: &'a str,
+    pub name: &'a str,
+    /// By which the controller knows what is its own (`controller_ref_manager.go`).
+    uid: &'a str,
+}
+
+pub fn owner<'a>(object: Object<'a>) -> Option<Owner<'a>> {
     let references = object.at(&["metadata", "ownerReferences"]).as_array()?;
     let owns = |r: &&Json| Object(r).at(&["controller"]).as_bool() == Some(true);
     let owner = Object(references.iter().find(owns)?);
-    Some((owner.text(&["kind"]), owner.text(&["name"])))
+    let text = |key| owner.text(&[key]);
+    Some(Owner { kind: text("kind"), name: text("name"), uid: text("uid") })
 }
 
 #[cfg(test)]
@@ -106,10 +115,12 @@ mod tests {
     #[case::another_label("/metadata/labels/team", json!("x"), &[])]
     #[case::owner("/metadata/ownerReferences", json!([]), &["metadata.ownerReferences"])]
     #[case::another_owner("/metadata/ownerReferences/0/name", json!("x"), &["metadata.ownerReferences"])]
+    #[case::an_owner_of_before("/metadata/ownerReferences/0/uid", json!("x"), &["metadata.ownerReferences"])]
     #[case::owner_in_the_way("/metadata/ownerReferences/0/blockOwnerDeletion", json!(true), &[])]
     #[case::later("/metadata/annotations/scale-down-deadline", json!("2026-11-24T10:00:01Z"), &["metadata.annotations.scale-down-deadline"])]
     #[case::sooner("/metadata/annotations/scale-down-deadline", json!("2026-11-24T09:00:00Z"), &[])]
-    #[case::no_deadline("/metadata/annotations/scale-down-deadline", json!(null), &[])]
+    #[case::no_deadline("/metadata/annotations/scale-down-deadline", json!(null), &["metadata.annotations.scale-down-deadline"])]
+    #[case::no_time("/metadata/annotations/scale-down-deadline", json!("later"), &["metadata.annotations.scale-down-deadline"])]
     fn of_an_update(#[case] pointer: &str, #[case] value: Value, #[case] expected: &[&str]) {
         let (old, mut new) = (base(), base());
         let (parent, key) = pointer.rsplit_once('/').unwrap();

@@ -7,7 +7,8 @@ use crate::lifts::replica_set::owner;
 use crate::objects::scaled_job::JOB_LABEL;
 use crate::objects::Object;
 use crate::pods::{self, Pods};
-use crate::speed::{strategy, triggers};
+use crate::speed::strategy;
+use crate::speed::triggers::{self, Several};
 use gate::ceiling::PAUSED;
 
 const MAX: &str = "spec.maxReplicaCount";
@@ -25,7 +26,7 @@ pub fn lifts(old: Option<Object>, new: Object, changes: &Changes) -> Vec<Lift> {
         let max = new.number(&["spec", "maxReplicaCount"]);
         let is_number = max.is_none_or(|max| max == all.number());
         let lift = Lift::number(MAX, None, all.number());
-        let note = format!("lets up to {all} pods run in all");
+        let note = format!("lets {} pods run in all", all.at_most());
         let note = (!is_number).then_some(note);
         lifts.push(Lift { kind: LiftKind::Ceiling, is_number, note, ..lift });
         lifts.extend(minimum(Pods::NONE, new));
@@ -42,7 +43,7 @@ pub fn lifts(old: Option<Object>, new: Object, changes: &Changes) -> Vec<Lift> {
             let is_number = raise.field == MAX
                 && number(old).is_none_or(|n| n == raise.before.number())
                 && number(new).is_none_or(|n| n == raise.after.number());
-            let note = format!("lets up to {} pods run, {} before", raise.after, raise.before);
+            let note = format!("lets {} pods run, {} before", raise.after.at_most(), raise.before);
             let kind = if raise.field == MAX { LiftKind::Ceiling } else { LiftKind::Bypass };
             let lift =
                 Lift::number(&raise.field, Some(raise.before.number()), raise.after.number());
@@ -55,8 +56,10 @@ pub fn lifts(old: Option<Object>, new: Object, changes: &Changes) -> Vec<Lift> {
         }
         let (before, beside) = (most(old), pods::scaled_job::side_by_side(old, new));
         if lifts.is_empty() && beside > before {
-            let note =
-                format!("lets {beside} pods run while Jobs of before go on, {before} before");
+            let note = format!(
+                "lets {} pods run while Jobs of before go on, {before} before",
+                beside.at_most()
+            );
             let lift = Lift::number(MAX, Some(before.number()), beside.number());
             lifts.push(Lift { is_number: false, note: Some(note), ..lift });
         }
@@ -69,7 +72,7 @@ pub fn lifts(old: Option<Object>, new: Object, changes: &Changes) -> Vec<Lift> {
     }
     if changes.any(&[Effect::Pods, Effect::Speed, Effect::Source]) && !new.flag(PAUSED) {
         let environment = ["spec", "envSourceContainerName"];
-        let found = triggers::faster(old, new)
+        let found = triggers::faster(old, new, Several::of_scaled_job(old, new))
             .into_iter()
             .chain(strategy::faster(old, new))
             .chain(strategy::polls_sooner(old, new))
@@ -104,7 +107,7 @@ pub fn job(old: Object, new: Object, changes: &Changes) -> Vec<Lift> {
     }
     if let Some(raise) = pods::job::FORMULA.raise(old, new, 0) {
         let note =
-            format!("lets up to {} pods run in this Job, {} before", raise.after, raise.before);
+            format!("lets {} pods run in this Job, {} before", raise.after.at_most(), raise.before);
         lifts.push(Lift::unbounded(&raise.field, &note));
     }
     if managed_by(&["spec"], old) != managed_by(&["spec"], new) {

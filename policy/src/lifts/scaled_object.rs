@@ -8,7 +8,8 @@ use crate::change::Lift;
 use crate::fields::{Changes, Effect};
 use crate::objects::hpa;
 use crate::objects::scaled_object::{ScaledObject, HPA_OWNERSHIP, TRANSFER_OWNERSHIP};
-use crate::speed::{behavior, strategy, triggers, Faster};
+use crate::speed::triggers::{self, Several};
+use crate::speed::{behavior, strategy, Faster};
 use gate::ceiling::PAUSED;
 use gate::target::Target;
 
@@ -23,9 +24,11 @@ const HPA_CONFIG: &str = "spec.advanced.horizontalPodAutoscalerConfig";
 pub fn update(old: ScaledObject, new: ScaledObject, changes: &Changes) -> Vec<Lift> {
     let mut lifts = Vec::new();
     let numbers = new.replicas();
+    if changes.any(&[Effect::Pods, Effect::Hold, Effect::Speed]) {
+        lifts.extend(fallback(Some(old), new));
+    }
     if changes.any(&[Effect::Pods, Effect::Hold]) {
         lifts.extend(of_numbers(Some(&old.replicas()), &numbers, &NAMES));
-        lifts.extend(fallback(Some(old), new));
         if new.target().group != old.target().group {
             lifts.push(Lift::unbounded(
                 "spec.scaleTargetRef.apiVersion",
@@ -71,7 +74,7 @@ fn sooner(old: ScaledObject, new: ScaledObject, changes: &Changes) -> Vec<Faster
     }
     if changes.any(&[Effect::Speed, Effect::Source]) {
         let environment = ["spec", "scaleTargetRef", "envSourceContainerName"];
-        found.extend(triggers::faster(old.0, new.0));
+        found.extend(triggers::faster(old.0, new.0, Several::Highest));
         found.extend(strategy::other_environment(&environment, old.0, new.0));
         found.extend(strategy::polls_sooner(old.0, new.0));
         // KEDA's own name written out is no other.
@@ -111,7 +114,9 @@ fn fallback(old: Option<ScaledObject>, new: ScaledObject) -> Option<Lift> {
     if same {
         // The number stood there, and nothing acted on it.
         let note = format!("lets failing triggers lift the target to {after}");
-        let lift = Lift::number("spec.fallback.behavior", before, after);
+        let is_other = old.is_some_and(|old| old.fallback_behavior() != new.fallback_behavior());
+        let field = if is_other { "spec.fallback.behavior" } else { "spec.fallback" };
+        let lift = Lift::number(field, before, after);
         return Some(Lift { is_number: false, note: Some(note), ..lift });
     }
     Some(Lift::number("spec.fallback.replicas", before, after))

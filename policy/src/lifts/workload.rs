@@ -35,7 +35,7 @@ pub fn most(kind: TargetKind, object: Object, replicas: i64) -> Pods {
 
 /// A workload, or a Rollout that runs its template. `declared` is the limit of
 /// its slice, to which it may be scaled later: shares of replicas are compared
-/// at no less.
+/// there, and at the replicas that it has.
 pub fn workload(
     kind: TargetKind,
     old: Option<Object>,
@@ -47,7 +47,8 @@ pub fn workload(
     if changes.any(&[Effect::Pods]) {
         let replicas = workload::replicas(new);
         lifts.extend(of_replicas(old.map(workload::replicas), replicas));
-        lifts.extend(beside(kind, old, new, declared));
+        let at_each = [declared, 0].into_iter().find_map(|least| beside(kind, old, new, least));
+        lifts.extend(at_each);
         lifts.extend(old.and_then(|old| let_go(old, new)));
         if kind == TargetKind::Rollout {
             lifts.extend(old.and_then(|old| kept(old, new)));
@@ -61,14 +62,13 @@ pub fn workload(
     lifts
 }
 
-/// Pods besides the replicas.
-fn beside(kind: TargetKind, old: Option<Object>, new: Object, declared: i64) -> Option<Lift> {
-    let replicas = workload::replicas(new);
-    let at = replicas.max(declared);
+/// Pods besides the replicas, of which there are at `least` so many.
+fn beside(kind: TargetKind, old: Option<Object>, new: Object, least: i64) -> Option<Lift> {
+    let at = workload::replicas(new).max(least);
     let after = most(kind, new, at);
     let lift = |raise: Raise, wakes: bool| {
         let Raise { field, before, after } = raise;
-        let note = format!("lets up to {after} pods run at {at} replicas, {before} before");
+        let note = format!("lets {} pods run at {at} replicas, {before} before", after.at_most());
         let lift = Lift::number(&field, old.map(|_| before.number()), after.number());
         Lift { is_number: false, wakes, note: Some(note), ..lift }
     };
@@ -82,11 +82,11 @@ fn beside(kind: TargetKind, old: Option<Object>, new: Object, declared: i64) -> 
     };
     let (before, raise) = match kind {
         TargetKind::Deployment => {
-            let at_old = workload::replicas(old).max(declared);
+            let at_old = workload::replicas(old).max(least);
             (deployment::FORMULA.of(old, at_old), deployment::FORMULA.raise(old, new, at))
         }
         TargetKind::Rollout => {
-            let at_old = workload::replicas(old).max(declared);
+            let at_old = workload::replicas(old).max(least);
             (rollout::FORMULA.of(old, at_old), rollout::FORMULA.raise(old, new, at))
         }
         TargetKind::StatefulSet => return moved(old, new),

@@ -78,10 +78,17 @@ impl<'a> ScaledObject<'a> {
     /// `pkg/fallback/fallback.go`). `currentReplicas` and `currentReplicasIfLower` keep what
     /// runs or take off it; what a formula makes of a failure is the formula's.
     pub fn fallback_height(self) -> i64 {
-        match self.fallback_behavior() {
+        match self.fallback_behavior().filter(|_| self.fallback_is_valid()) {
             None | Some("currentReplicas" | "currentReplicasIfLower" | "scalingModifiers") => 0,
             Some(_) => self.fallback_replicas(),
         }
+    }
+
+    /// Whether KEDA acts on the fallback at all (`HasValidFallback`): under a formula only
+    /// where the target is a whole number above 0.
+    fn fallback_is_valid(self) -> bool {
+        let is_whole = |text: &str| text.parse::<i64>().is_ok_and(|target| target > 0);
+        self.failure_threshold() >= 0 && self.formula_target().is_none_or(is_whole)
     }
 
     pub fn restores_original(self) -> bool {

@@ -134,7 +134,7 @@ pub const SCALERS: &[Scaler] = &[
     scaler("couchdb", &[target("queryValue", None, Query, Always)]),
     scaler("cpu", &[target("value", None, Load, Always)]),
     scaler("cron", &[target("desiredReplicas", None, Calendar, Always)]),
-    scaler("datadog", &[target("targetValue", None, Query, Has("targetValue")), target("queryValue", None, Query, Always)]).ignoring(&["hpaMetricName", "type"]).defaults(&[("age", "90"), ("lastAvailablePointOffset", "0"), ("method", "header"), ("timeWindowOffset", "0"), ("useClusterAgentProxy", "false")]),
+    scaler("datadog", &[target("targetValue", None, Query, Has("targetValue")), target("queryValue", None, Query, Always)]).ignoring(&["hpaMetricName"]).defaults(&[("age", "90"), ("lastAvailablePointOffset", "0"), ("method", "header"), ("timeWindowOffset", "0"), ("useClusterAgentProxy", "false")]),
     scaler("dynatrace", &[target("threshold", None, Query, Always)]).defaults(&[("queryPollingTries", "5"), ("queryPollingWait", "1s"), ("queryTimeoutSeconds", "10")]),
     scaler("elastic-forecast", &[target("targetValue", None, Query, Always)]).defaults(&[("index", "*"), ("lookAhead", "10m"), ("unsafeSsl", "false")]),
     scaler("elasticsearch", &[target("targetValue", None, Query, Always)]).ignoring(&["metricName"]).defaults(&[("ignoreNullValues", "false"), ("unsafeSsl", "false")]),

@@ -68,6 +68,16 @@ impl<'a> Trigger<'a> {
         }
     }
 
+    /// Whether KEDA refuses it, so that its object scales on nothing: a type that it does not
+    /// have, or a target that is not above 0.
+    pub fn is_refused(self) -> bool {
+        match self.threshold() {
+            Threshold::At(target) => target <= 0.0,
+            Threshold::NotANumber => true,
+            Threshold::Unknown => Scaler::of(self.kind()).is_none(),
+        }
+    }
+
     pub fn is_cached(self) -> bool {
         self.0.at(&["useCachedMetrics"]) == &Json::Bool(true)
     }

@@ -40,6 +40,14 @@ impl Pods {
         self.0
     }
 
+    /// As a message says it before the word pods.
+    pub fn at_most(self) -> String {
+        match self {
+            Pods::NO_BOUND => "any number of".to_owned(),
+            Pods(n) => format!("up to {n}"),
+        }
+    }
+
     pub fn plus(self, other: Pods) -> Self {
         Self(self.0.saturating_add(other.0))
     }

@@ -58,8 +58,8 @@ fn most(values: &[&Json; 8], replicas: i64) -> Pods {
     }
     let experiments = steps().map(experiment).fold(Pods::NONE, Pods::plus);
     if !routing.is_object() {
-        let surge = if replicas > 0 { surge::of_argo(max_surge, replicas) } else { Pods::NONE };
-        return stable.plus(surge).plus(experiments);
+        let pods = if replicas > 0 { surge::with_argo(max_surge, replicas) } else { Pods::NONE };
+        return pods.plus(experiments);
     }
     let routed = Routed {
         replicas,
@@ -152,10 +152,14 @@ fn experiment(step: Object) -> Pods {
 /// what bounds their number.
 pub fn keeps_longer(old: Object, new: Object) -> Option<String> {
     let routed = |o: Object| o.at(&["spec", "strategy", "canary", "trafficRouting"]).is_object();
+    let is_dynamic = |o: Object| {
+        o.at(&["spec", "strategy", "canary", "dynamicStableScale"]).as_bool() == Some(true)
+    };
     let of = |strategy: &'static str| {
         let at = |o: Object, key| o.number(&["spec", "strategy", strategy, key]);
-        // Without traffic routing a canary's old pods go at once.
-        let counts = |o: Object| strategy == "blueGreen" || routed(o);
+        // Without traffic routing a canary's old pods go at once, and so they do where the
+        // stable pods follow the traffic (`rollout/canary.go`).
+        let counts = |o: Object| strategy == "blueGreen" || (routed(o) && !is_dynamic(o));
         // Zero sets no end at all (`scaleDownDelayHelper`).
         let delay = |o: Object| match at(o, "scaleDownDelaySeconds") {
             _ if !counts(o) => 0,
@@ -165,18 +169,27 @@ pub fn keeps_longer(old: Object, new: Object) -> Option<String> {
         };
         // No limit is the highest.
         let limit = |o: Object| at(o, "scaleDownDelayRevisionLimit").unwrap_or(i64::MAX);
-        // Zero keeps an aborted canary for ever.
-        let abort = |o: Object| match at(o, "abortScaleDownDelaySeconds") {
-            _ if !counts(o) => 0,
+        // Zero keeps an aborted preview for ever. An aborted canary goes as its weight goes,
+        // which may be at once or never.
+        let abort = |o: Object, zero: i64| match at(o, "abortScaleDownDelaySeconds") {
+            _ if strategy == "canary" && !routed(o) => 0,
+            None if strategy == "canary" && is_dynamic(o) => 0,
             None => DEFAULT_DELAY_S,
-            Some(0) => i64::MAX,
+            Some(0) => zero,
             Some(s) => s,
         };
+        let at_least = if strategy == "canary" { 0 } else { i64::MAX };
+        let aborts_later = at(old, "abortScaleDownDelaySeconds") != Some(0)
+            || at(new, "abortScaleDownDelaySeconds") != Some(0)
+            || (counts(new) && !counts(old));
         let is_used = new.at(&["spec", "strategy", strategy]).is_object();
         let longer = [
             ("scaleDownDelaySeconds", delay(new) > delay(old)),
             ("scaleDownDelayRevisionLimit", delay(new) > 0 && limit(new) > limit(old)),
-            ("abortScaleDownDelaySeconds", abort(new) > abort(old)),
+            (
+                "abortScaleDownDelaySeconds",
+                aborts_later && abort(new, i64::MAX) > abort(old, at_least),
+            ),
         ];
         let found = longer.into_iter().find(|(_, is_longer)| *is_longer).filter(|_| is_used);
         found.map(|(key, _)| format!("spec.strategy.{strategy}.{key}"))
@@ -231,6 +244,11 @@ mod tests {
     #[case::without_an_end(json!({"blueGreen": {}}), json!({"blueGreen": {"scaleDownDelaySeconds": 0}}), Some("spec.strategy.blueGreen.scaleDownDelaySeconds"))]
     #[case::more_revisions(json!({"blueGreen": {"scaleDownDelayRevisionLimit": 1}}), json!({"blueGreen": {}}), Some("spec.strategy.blueGreen.scaleDownDelayRevisionLimit"))]
     #[case::for_ever(json!({"blueGreen": {}}), json!({"blueGreen": {"abortScaleDownDelaySeconds": 0}}), Some("spec.strategy.blueGreen.abortScaleDownDelaySeconds"))]
+    #[case::an_aborted_canary_of_zero(json!({"canary": {"trafficRouting": {}, "abortScaleDownDelaySeconds": 0}}), json!({"canary": {"trafficRouting": {}, "abortScaleDownDelaySeconds": 1}}), Some("spec.strategy.canary.abortScaleDownDelaySeconds"))]
+    #[case::an_aborted_canary_to_zero(routed(json!([])), json!({"canary": {"trafficRouting": {}, "abortScaleDownDelaySeconds": 0}}), Some("spec.strategy.canary.abortScaleDownDelaySeconds"))]
+    #[case::an_aborted_canary_of_zero_stays(json!({"canary": {"trafficRouting": {}, "abortScaleDownDelaySeconds": 0}}), json!({"canary": {"trafficRouting": {}, "abortScaleDownDelaySeconds": 0, "steps": []}}), None)]
+    #[case::no_longer_dynamic(dynamic(json!([])), routed(json!([])), Some("spec.strategy.canary.scaleDownDelaySeconds"))]
+    #[case::dynamic_keeps_none(routed(json!([])), dynamic(json!([])), None)]
     #[case::basic_canary_keeps_none(json!({"canary": {}}), json!({"canary": {"scaleDownDelaySeconds": 1_000_000}}), None)]
     #[case::routed(routed(json!([])), json!({"canary": {"trafficRouting": {}, "scaleDownDelaySeconds": 1_000_000}}), Some("spec.strategy.canary.scaleDownDelaySeconds"))]
     fn old_pods_that_stay(#[case] old: Value, #[case] new: Value, #[case] expected: Option<&str>) {

@@ -21,15 +21,24 @@ pub fn of(surge: &Json, replicas: i64) -> Pods {
     percent.map_or(Pods::NO_BOUND, |p| share(replicas, p, 100))
 }
 
-/// The same as Argo Rollouts reads it: any text is a share, and one that is none is 0
-/// (`utils/replicaset/replicaset.go`, `MaxSurge`).
-pub fn of_argo(surge: &Json, replicas: i64) -> Pods {
-    match surge.as_str() {
-        Some(text) => match text.strip_suffix('%').unwrap_or(text).parse::<u32>() {
-            Ok(percent) => share(replicas, percent.into(), 100),
-            Err(_) => Pods::NONE,
-        },
-        None => of(surge, replicas),
+/// Pods in all as Argo Rollouts reads it: any text is a share, and one that is none is 0;
+/// a negative one takes pods off (`utils/replicaset/replicaset.go`, `MaxSurge`,
+/// `canary.go`, `MaxReplicaCountAllowed`).
+pub fn with_argo(surge: &Json, replicas: i64) -> Pods {
+    let all = Pods::up_to(replicas);
+    let Some(text) = surge.as_str() else {
+        return match number(surge) {
+            Some(n) if n < 0 => Pods::up_to(replicas.saturating_add(n)),
+            _ => all.plus(of(surge, replicas)),
+        };
+    };
+    match text.strip_suffix('%').unwrap_or(text).parse::<i64>() {
+        Ok(percent) if percent < 0 => {
+            let off = replicas.saturating_mul(percent.saturating_neg()) / 100;
+            Pods::up_to(replicas.saturating_sub(off))
+        }
+        Ok(percent) => all.plus(share(replicas, percent, 100)),
+        Err(_) => all,
     }
 }
 
@@ -61,13 +70,19 @@ mod tests {
     }
 
     #[rstest]
-    #[case::absent(json!(null), Pods::up_to(2))]
-    #[case::share(json!("10%"), Pods::up_to(1))]
-    #[case::text_is_a_share(json!("10"), Pods::up_to(1))]
-    #[case::no_share(json!("many"), Pods::NONE)]
-    #[case::number(json!(5), Pods::up_to(5))]
-    fn of_six_in_argo(#[case] surge: Value, #[case] expected: Pods) {
-        assert_eq!(of_argo(Object::of(&surge).0, 6), expected);
+    #[case::absent(json!(null), Pods::up_to(8))]
+    #[case::share(json!("10%"), Pods::up_to(7))]
+    #[case::text_is_a_share(json!("10"), Pods::up_to(7))]
+    #[case::no_share(json!("many"), Pods::up_to(6))]
+    #[case::number(json!(5), Pods::up_to(11))]
+    #[case::no_number(json!(true), Pods::NO_BOUND)]
+    #[case::fewer(json!(-1), Pods::up_to(5))]
+    #[case::none(json!(-7), Pods::NONE)]
+    #[case::half_of_them(json!("-50%"), Pods::up_to(3))]
+    #[case::rounded_up(json!("-25%"), Pods::up_to(5))]
+    #[case::the_lowest(json!(i64::MIN.to_string()), Pods::NONE)]
+    fn six_in_argo(#[case] surge: Value, #[case] expected: Pods) {
+        assert_eq!(with_argo(Object::of(&surge).0, 6), expected);
     }
 
     #[rstest]

@@ -5,6 +5,10 @@
 //! no faster than before when each is the same as an old one but for a higher target, a
 //! higher activation, or values that are kept for longer; one that goes away asks for less.
 //! Under a `scalingModifiers` formula each trigger is a term of it, and any change counts.
+//!
+//! A ScaledJob takes one of its triggers, or their sum or average (`pkg/scaling/scaledjob/
+//! metrics.go`). Which one it takes is decided by what waits, so there one that goes away,
+//! or that is active less often, may leave the field to one that asks for more.
 
 use super::Faster;
 use crate::objects::object::{alike, Object};
@@ -20,8 +24,32 @@ const DEFAULT_REFERENCE_KIND: &str = "TriggerAuthentication";
 /// Triggers beyond which only the same list is compared.
 const MOST: usize = 64;
 
+/// How several triggers become one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Several {
+    /// The highest number that one asks for.
+    Highest,
+    Sum,
+    /// The number of one that is chosen by something else, or a mean of those that are active.
+    Chosen,
+}
+
+impl Several {
+    /// Those of a ScaledJob, by `multipleScalersCalculation`.
+    pub fn of_scaled_job(old: Object, new: Object) -> Self {
+        let path = ["spec", "scalingStrategy", "multipleScalersCalculation"];
+        if list(old).len() <= 1 && list(new).len() <= 1 {
+            Several::Highest
+        } else if old.text(&path) == "sum" && new.text(&path) == "sum" {
+            Several::Sum
+        } else {
+            Several::Chosen
+        }
+    }
+}
+
 /// Fields by which the triggers of `new`, or its formula, may ask for more.
-pub fn faster(old: Object, new: Object) -> Vec<Faster> {
+pub fn faster(old: Object, new: Object, several: Several) -> Vec<Faster> {
     let mut found = Vec::new();
     found.extend(modifiers(old, new));
     let (was, is) = (list(old), list(new));
@@ -61,7 +89,43 @@ pub fn faster(old: Object, new: Object) -> Vec<Faster> {
             None => Faster::new(format!("spec.triggers[{i}]"), "is one more to ask for pods"),
         });
     }
+    if found.is_empty() {
+        found.extend(others_count_more(&was, &is, several));
+    }
     found
+}
+
+/// What lets other triggers count for more, where each one by itself asks for no more.
+fn others_count_more(was: &[Trigger], is: &[Trigger], several: Several) -> Option<Faster> {
+    // One that KEDA refuses stops them all (`scalers_builder.go`).
+    let has_gone = |old: &&Trigger| !is.iter().any(|new| alike(old.0 .0, new.0 .0));
+    if was.iter().filter(has_gone).any(|old| old.is_refused()) {
+        let why = "KEDA refused one of before, which stopped all of them";
+        return Some(Faster::incomparable("spec.triggers", why));
+    }
+    if several == Several::Highest {
+        return None;
+    }
+    let mut free: Vec<&Trigger> = was.iter().collect();
+    for (i, new) in is.iter().enumerate() {
+        let is_twin = |old: &&Trigger| {
+            difference(**old, *new).is_none()
+                && (several == Several::Sum || is_as_active(**old, *new))
+        };
+        let Some(twin) = free.iter().position(is_twin) else {
+            let field = format!("spec.triggers[{i}]");
+            return Some(Faster::incomparable(field, "another one may count instead"));
+        };
+        free.swap_remove(twin);
+    }
+    (several == Several::Chosen && !free.is_empty())
+        .then(|| Faster::incomparable("spec.triggers", "another one may count instead"))
+}
+
+/// Whether both are active at the same moments.
+fn is_as_active(old: Trigger, new: Trigger) -> bool {
+    let mut both = metadata_keys(old).into_iter().chain(metadata_keys(new));
+    both.all(|key| !key.starts_with("activation") || is_same_value(old, new, &key))
 }
 
 fn list<'a>(object: Object<'a>) -> Vec<Trigger<'a>> {
@@ -289,7 +353,7 @@ mod tests {
     fn lists(#[case] old: Value, #[case] new: Value, #[case] expected: Option<&str>) {
         let of = |triggers: &Value| json!({"spec": {"triggers": triggers}});
         let (old, new) = (of(&old), of(&new));
-        let got = faster(Object::of(&old), Object::of(&new));
+        let got = faster(Object::of(&old), Object::of(&new), Several::Highest);
         assert_eq!(got.first().map(|f| f.field.as_str()), expected);
     }
 
@@ -305,8 +369,43 @@ mod tests {
     fn formulas(#[case] old: Value, #[case] new: Value, #[case] expected: Option<&str>) {
         let of = |m: &Value| json!({"spec": {"advanced": {"scalingModifiers": m}}});
         let (old, new) = (of(&old), of(&new));
-        let got = faster(Object::of(&old), Object::of(&new)).first().map(|f| f.field.clone());
+        let got = faster(Object::of(&old), Object::of(&new), Several::Highest)
+            .first()
+            .map(|f| f.field.clone());
         assert_eq!(got, expected.map(|key| format!("spec.advanced.scalingModifiers.{key}")));
+    }
+
+    #[rstest]
+    #[case::same("max", json!([redis(json!({"listLength": "8"})), {"type": "cpu"}]), true)]
+    #[case::another_order("max", json!([{"type": "cpu"}, redis(json!({"listLength": "8"}))]), true)]
+    #[case::higher_target("max", json!([redis(json!({"listLength": "9"})), {"type": "cpu"}]), true)]
+    #[case::one_fewer_of_the_longest("max", json!([{"type": "cpu"}]), false)]
+    #[case::one_fewer_of_the_shortest("min", json!([{"type": "cpu"}]), false)]
+    #[case::one_fewer_on_average("avg", json!([{"type": "cpu"}]), false)]
+    #[case::one_fewer_of_a_sum("sum", json!([{"type": "cpu"}]), true)]
+    #[case::one_twice_in_a_sum("sum", json!([{"type": "cpu"}, {"type": "cpu"}]), false)]
+    #[case::active_less_often("min", json!([redis(json!({"listLength": "8", "activationListLength": "5"})), {"type": "cpu"}]), false)]
+    #[case::active_less_often_in_a_sum("sum", json!([redis(json!({"listLength": "8", "activationListLength": "5"})), {"type": "cpu"}]), true)]
+    fn of_a_scaled_job(#[case] calculation: &str, #[case] new: Value, #[case] slower: bool) {
+        let of = |triggers: &Value| json!({"spec": {"triggers": triggers, "scalingStrategy": {"multipleScalersCalculation": calculation}}});
+        let (old, new) =
+            (of(&json!([redis(json!({"listLength": "8"})), {"type": "cpu"}])), of(&new));
+        let (old, new) = (Object::of(&old), Object::of(&new));
+        let got = faster(old, new, Several::of_scaled_job(old, new));
+        assert_eq!(got.is_empty(), slower, "{got:?}");
+    }
+
+    #[rstest]
+    #[case::of_no_type_that_is_known(json!({"type": "x"}))]
+    #[case::of_a_target_of_zero(redis(json!({"listLength": "0"})))]
+    #[case::of_a_target_of_no_number(redis(json!({"listLength": "x"})))]
+    fn one_that_stopped_all_goes(#[case] refused: Value) {
+        let of = |triggers: Value| json!({"spec": {"triggers": triggers}});
+        let old = of(json!([redis(json!({"listLength": "8"})), refused]));
+        let new = of(json!([redis(json!({"listLength": "8"}))]));
+        let got = faster(Object::of(&old), Object::of(&new), Several::Highest);
+        assert_eq!(got[0].field, "spec.triggers");
+        assert!(faster(Object::of(&old), Object::of(&old), Several::Highest).is_empty());
     }
 
     #[test]
@@ -314,17 +413,22 @@ mod tests {
         let of = |triggers: Value| json!({"spec": {"triggers": triggers, "advanced": {"scalingModifiers": {"formula": "a", "target": "8"}}}});
         let old = of(json!([redis(json!({"listLength": "8"}))]));
         let new = of(json!([redis(json!({"listName": "x"}))]));
-        let got = faster(Object::of(&old), Object::of(&new));
+        let got = faster(Object::of(&old), Object::of(&new), Several::Highest);
         assert_eq!(got[0].field, "spec.triggers");
         // The formula has a target of its own.
         let lower = of(json!([redis(json!({"listLength": "1"}))]));
-        assert!(faster(Object::of(&old), Object::of(&lower)).is_empty());
+        assert!(faster(Object::of(&old), Object::of(&lower), Several::Highest).is_empty());
         let cron = |n: &str| of(json!([{"type": "cron", "metadata": {"desiredReplicas": n}}]));
-        assert!(!faster(Object::of(&cron("4")), Object::of(&cron("9"))).is_empty());
+        assert!(
+            !faster(Object::of(&cron("4")), Object::of(&cron("9")), Several::Highest).is_empty()
+        );
         let kafka = |n: &str| of(json!([{"type": "kafka", "metadata": {"lagThreshold": n}}]));
-        assert!(!faster(Object::of(&kafka("10")), Object::of(&kafka("1000"))).is_empty());
+        assert!(!faster(Object::of(&kafka("10")), Object::of(&kafka("1000")), Several::Highest)
+            .is_empty());
         let cpu = |n: &str| of(json!([{"type": "cpu", "metadata": {"value": n}}]));
-        assert!(!faster(Object::of(&cpu("60")), Object::of(&cpu("50"))).is_empty());
-        assert!(faster(Object::of(&cpu("60")), Object::of(&cpu("80"))).is_empty());
+        assert!(
+            !faster(Object::of(&cpu("60")), Object::of(&cpu("50")), Several::Highest).is_empty()
+        );
+        assert!(faster(Object::of(&cpu("60")), Object::of(&cpu("80")), Several::Highest).is_empty());
     }
 }
