@@ -66,15 +66,39 @@ impl ReplicaSpec {
         self.idle.unwrap_or_else(|| self.floor())
     }
 
-    /// How much holds the target: everything (no HPA at all), scale-out and
-    /// activation, the HPA's scale-up alone, nothing.
-    fn hold(&self) -> u8 {
-        if self.paused || self.paused_replicas.is_some() {
-            3
+    /// What holds the target most.
+    fn hold(&self) -> Option<Hold> {
+        if self.paused {
+            Some(Hold::Paused)
+        } else if self.paused_replicas.is_some() {
+            Some(Hold::PausedReplicas)
         } else if self.paused_scale_out {
-            2
+            Some(Hold::PausedScaleOut)
         } else {
-            u8::from(self.scale_up_disabled)
+            self.scale_up_disabled.then_some(Hold::ScaleUpDisabled)
+        }
+    }
+}
+
+/// What keeps a target from rising.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// There is no HPA at all.
+    Paused,
+    PausedReplicas,
+    /// No scale-out and no activation.
+    PausedScaleOut,
+    /// The HPA's own scale-up alone.
+    ScaleUpDisabled,
+}
+
+impl Hold {
+    /// How much it holds.
+    fn width(self) -> u8 {
+        match self {
+            Hold::Paused | Hold::PausedReplicas => 3,
+            Hold::PausedScaleOut => 2,
+            Hold::ScaleUpDisabled => 1,
         }
     }
 }
@@ -97,13 +121,13 @@ pub enum Level {
     Floor,
     Rest,
     PausedReplicas,
-    /// A pause that held the target goes away.
-    Release,
+    /// What held the target goes away.
+    Release(Hold),
     ForceActivation,
 }
 
 impl Level {
-    /// The field an operator has to look at.
+    /// The field of a ScaledObject that an operator has to look at.
     pub fn field(self) -> String {
         let annotation = |key: &str| format!("metadata.annotations[{key}]");
         match self {
@@ -111,7 +135,13 @@ impl Level {
             Level::Floor => "spec.minReplicaCount".to_owned(),
             Level::Rest => "spec.idleReplicaCount".to_owned(),
             Level::PausedReplicas => annotation(PAUSED_REPLICAS),
-            Level::Release => format!("{}*", annotation(PAUSED)),
+            Level::Release(Hold::Paused) => annotation(PAUSED),
+            Level::Release(Hold::PausedReplicas) => annotation(PAUSED_REPLICAS),
+            Level::Release(Hold::PausedScaleOut) => annotation(PAUSED_SCALE_OUT),
+            Level::Release(Hold::ScaleUpDisabled) => {
+                "spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleUp.selectPolicy"
+                    .to_owned()
+            }
             Level::ForceActivation => annotation(FORCE_ACTIVATION),
         }
     }
@@ -144,12 +174,12 @@ pub fn raises(old: &ReplicaSpec, new: &ReplicaSpec) -> Vec<Raise> {
         }
     }
     // A wider pause may replace a narrower one.
-    if new.hold() < old.hold() {
+    if let Some(hold) = old.hold().filter(|hold| new.hold().map_or(0, Hold::width) < hold.width()) {
         let held_at = match old.paused_replicas {
             Some(PausedReplicas::At(n)) => n,
             _ => old.floor().min(new.ceiling().saturating_sub(1)),
         };
-        push(Level::Release, held_at, new.ceiling().max(new.floor()));
+        push(Level::Release(hold), held_at, new.ceiling().max(new.floor()));
     }
     if new.force_activation && !old.force_activation {
         push(Level::ForceActivation, old.rest().min(0), new.floor().max(1));
@@ -182,13 +212,13 @@ mod tests {
     #[case::pause_at_zero(spec(6), ReplicaSpec { paused_replicas: Some(PausedReplicas::At(0)), ..spec(6) }, &[])]
     #[case::pause_at_the_minimum_where_paused_held_less(ReplicaSpec { paused: true, min: Some(3), ..spec(6) }, ReplicaSpec { paused: true, min: Some(3), paused_replicas: Some(PausedReplicas::At(3)), ..spec(6) }, &[(Level::PausedReplicas, 0, 3)])]
     #[case::pause_unparseable(spec(6), ReplicaSpec { paused_replicas: Some(PausedReplicas::Unparseable), ..spec(6) }, &[(Level::PausedReplicas, 1, i64::MAX)])]
-    #[case::unpause(ReplicaSpec { paused_replicas: Some(PausedReplicas::At(0)), ..spec(6) }, spec(6), &[(Level::Release, 0, 6)])]
-    #[case::release_of_a_pause(ReplicaSpec { paused: true, ..spec(6) }, spec(6), &[(Level::Release, 1, 6)])]
-    #[case::release_of_scale_out(ReplicaSpec { paused_scale_out: true, ..spec(6) }, spec(6), &[(Level::Release, 1, 6)])]
+    #[case::unpause(ReplicaSpec { paused_replicas: Some(PausedReplicas::At(0)), ..spec(6) }, spec(6), &[(Level::Release(Hold::PausedReplicas), 0, 6)])]
+    #[case::release_of_a_pause(ReplicaSpec { paused: true, ..spec(6) }, spec(6), &[(Level::Release(Hold::Paused), 1, 6)])]
+    #[case::release_of_scale_out(ReplicaSpec { paused_scale_out: true, ..spec(6) }, spec(6), &[(Level::Release(Hold::PausedScaleOut), 1, 6)])]
     #[case::pause_instead_of_scale_out(ReplicaSpec { paused_scale_out: true, ..spec(6) }, ReplicaSpec { paused: true, ..spec(6) }, &[])]
-    #[case::scale_out_instead_of_pause(ReplicaSpec { paused: true, ..spec(6) }, ReplicaSpec { paused_scale_out: true, ..spec(6) }, &[(Level::Release, 1, 6)])]
-    #[case::release_of_the_hpa(ReplicaSpec { scale_up_disabled: true, ..spec(6) }, spec(6), &[(Level::Release, 1, 6)])]
-    #[case::disabled_instead_of_scale_out(ReplicaSpec { paused_scale_out: true, ..spec(6) }, ReplicaSpec { scale_up_disabled: true, ..spec(6) }, &[(Level::Release, 1, 6)])]
+    #[case::scale_out_instead_of_pause(ReplicaSpec { paused: true, ..spec(6) }, ReplicaSpec { paused_scale_out: true, ..spec(6) }, &[(Level::Release(Hold::Paused), 1, 6)])]
+    #[case::release_of_the_hpa(ReplicaSpec { scale_up_disabled: true, ..spec(6) }, spec(6), &[(Level::Release(Hold::ScaleUpDisabled), 1, 6)])]
+    #[case::disabled_instead_of_scale_out(ReplicaSpec { paused_scale_out: true, ..spec(6) }, ReplicaSpec { scale_up_disabled: true, ..spec(6) }, &[(Level::Release(Hold::PausedScaleOut), 1, 6)])]
     #[case::scale_out_instead_of_disabled(ReplicaSpec { scale_up_disabled: true, ..spec(6) }, ReplicaSpec { paused_scale_out: true, ..spec(6) }, &[])]
     #[case::disabled_added(spec(6), ReplicaSpec { scale_up_disabled: true, ..spec(6) }, &[])]
     #[case::pause_added(spec(6), ReplicaSpec { paused: true, ..spec(6) }, &[])]

@@ -90,9 +90,7 @@ fn refusal(
 ) -> Refusal {
     let object = format!("{} {}", request.kind_in_words(), request.full_name());
     // A rejection may name a part of what changed, or a whole of which that is a part.
-    // `…paused]*` is all of KEDA's pauses.
-    let stem = |path: &str| path.trim_end_matches("]*").to_owned();
-    let is_part = |a: &str, b: &str| a.starts_with(&stem(b)) || b.starts_with(&stem(a));
+    let is_part = |a: &str, b: &str| a.starts_with(b) || b.starts_with(a);
     let is_opposed = |field: &str| decision.rejections.iter().any(|r| is_part(r.field(), field));
     let unopposed: Vec<String> =
         decision.edited.iter().filter(|field| !is_opposed(field)).cloned().collect();

@@ -239,13 +239,8 @@ impl Envoy {
     /// The same over a connection of its own: one that was kept open may be closed by a
     /// listener that drains, just when a request is on its way.
     pub fn send_anew(&self, canary: bool, path: &str) -> u16 {
-        let agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_idle_connections(0)
-            .timeout_global(Some(Duration::from_secs(30)))
-            .build()
-            .new_agent();
-        self.send_by(&agent, canary, path)
+        let once = ureq::Agent::new_with_config(self.agent.config().clone());
+        self.send_by(&once, canary, path)
     }
 
     fn send_by(&self, agent: &ureq::Agent, canary: bool, path: &str) -> u16 {

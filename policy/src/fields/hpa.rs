@@ -3,6 +3,8 @@
 use super::Effect::{Hold, Nothing, Pods, Speed};
 use super::{Absent, Row};
 use crate::cite;
+use crate::objects::behavior::DEFAULT_SCALE_UP_WINDOW_S;
+use crate::objects::object::{DEFAULT_TARGET_API_VERSION, DEFAULT_TARGET_KIND};
 
 const UP: &str = cite!(
     "kubernetes pkg/controller/podautoscaler/horizontal.go: calculateScaleUpLimitWithScalingRules"
@@ -32,13 +34,13 @@ pub const ROWS: &[Row] = &[
     Row::new("spec.behavior.scaleUp.policies[].type", Speed, UP),
     Row::new("spec.behavior.scaleUp.policies[].value", Speed, UP),
     Row::new("spec.behavior.scaleUp.selectPolicy", Hold, UP).absent(Absent::Text("Max")),
-    Row::new("spec.behavior.scaleUp.stabilizationWindowSeconds", Speed, UP).absent(Absent::Number(0)),
+    Row::new("spec.behavior.scaleUp.stabilizationWindowSeconds", Speed, UP).absent(Absent::Number(DEFAULT_SCALE_UP_WINDOW_S)),
     Row::new("spec.behavior.scaleUp.tolerance", Speed, UP),
     Row::new("spec.maxReplicas", Pods, cite!("kubernetes horizontal.go: normalizeDesiredReplicas")),
     Row::new("spec.metrics.**", Speed, cite!("kubernetes replica_calculator.go")),
     Row::new("spec.minReplicas", Pods, cite!("kubernetes horizontal.go: below it to it at once")).absent(Absent::Number(1)),
-    Row::new("spec.scaleTargetRef.apiVersion", Pods, cite!("kubernetes horizontal.go: what is scaled")).absent(Absent::Text("apps/v1")),
-    Row::new("spec.scaleTargetRef.kind", Pods, cite!("kubernetes horizontal.go: what is scaled")).absent(Absent::Text("Deployment")),
+    Row::new("spec.scaleTargetRef.apiVersion", Pods, cite!("kubernetes horizontal.go: what is scaled")).absent(Absent::Text(DEFAULT_TARGET_API_VERSION)),
+    Row::new("spec.scaleTargetRef.kind", Pods, cite!("kubernetes horizontal.go: what is scaled")).absent(Absent::Text(DEFAULT_TARGET_KIND)),
     Row::new("spec.scaleTargetRef.name", Pods, cite!("kubernetes horizontal.go: what is scaled")),
     Row::new("status.**", Nothing, cite!("written by its controller; the API server drops it from a write of the object itself")),
 ];

@@ -4,6 +4,11 @@ use super::Effect::{Nothing, Pods};
 use super::{Absent, Row};
 use crate::cite;
 
+/// Who makes a Job's pods where nobody is named (kubernetes `pkg/apis/batch/types.go`).
+pub const JOB_CONTROLLER: &str = "kubernetes.io/job-controller";
+/// kubernetes `pkg/apis/batch/v1/defaults.go`.
+pub const DEFAULT_PARALLELISM: i64 = 1;
+
 const JOB: &str = cite!(
     "kubernetes job_controller.go: how often and how long it tries, and not how many at once"
 );
@@ -21,10 +26,10 @@ pub const ROWS: &[Row] = &[
     Row::new("spec.backoffLimitPerIndex", Nothing, JOB),
     Row::new("spec.completionMode", Nothing, JOB).absent(Absent::Text("NonIndexed")),
     Row::new("spec.completions", Pods, cite!("kubernetes job_controller.go: manageJob")),
-    Row::new("spec.managedBy", Pods, cite!("kubernetes pkg/apis/batch/types.go: another controller makes the pods")).absent(Absent::Text("kubernetes.io/job-controller")),
+    Row::new("spec.managedBy", Pods, cite!("kubernetes pkg/apis/batch/types.go: another controller makes the pods")).absent(Absent::Text(JOB_CONTROLLER)),
     Row::new("spec.manualSelector", Nothing, cite!("kubernetes pkg/registry/batch/job/strategy.go: which pods are whose; it makes none")),
     Row::new("spec.maxFailedIndexes", Nothing, JOB),
-    Row::new("spec.parallelism", Pods, cite!("kubernetes job_controller.go: manageJob")).absent(Absent::Number(1)),
+    Row::new("spec.parallelism", Pods, cite!("kubernetes job_controller.go: manageJob")).absent(Absent::Number(DEFAULT_PARALLELISM)),
     Row::new("spec.podFailurePolicy.**", Nothing, JOB),
     Row::new("spec.podReplacementPolicy", Nothing, JOB),
     Row::new("spec.selector.**", Nothing, cite!("kubernetes pkg/registry/batch/job/strategy.go: which pods are whose; it makes none")),

@@ -3,6 +3,7 @@
 use super::Effect::{Nothing, Pods};
 use super::{Absent, Row};
 use crate::cite;
+use crate::objects::workload::DEFAULT_REPLICAS;
 
 const TEMPLATE: &str = cite!("what a pod is, and not how many there are");
 
@@ -17,7 +18,7 @@ pub const ROWS: &[Row] = &[
     Row::new("metadata.labels.*", Pods, cite!("kubernetes controller_ref_manager.go: its owner lets it go where its selector no longer matches, and makes another")),
     Row::new("metadata.ownerReferences.**", Pods, cite!("a ReplicaSet that is let go runs on beside what its owner makes anew")),
     Row::new("spec.minReadySeconds", Nothing, cite!("kubernetes replica_set_utils.go: when a pod counts as available")),
-    Row::new("spec.replicas", Pods, cite!("kubernetes replica_set.go: manageReplicas")).absent(Absent::Number(1)),
+    Row::new("spec.replicas", Pods, cite!("kubernetes replica_set.go: manageReplicas")).absent(Absent::Number(DEFAULT_REPLICAS)),
     Row::new("spec.selector.**", Nothing, cite!("kubernetes pkg/apis/apps/validation: immutable")),
     Row::new("spec.template.metadata.**", Nothing, TEMPLATE),
     Row::new("spec.template.spec.**", Nothing, TEMPLATE),

@@ -3,6 +3,14 @@
 use super::Effect::{Nothing, Pods, Speed};
 use super::{Absent, Row};
 use crate::cite;
+use crate::objects::workload::DEFAULT_REPLICAS;
+
+/// All of the traffic (argo-rollouts `utils/weightutil`).
+pub const DEFAULT_MAX_WEIGHT: i64 = 100;
+/// Replicas of an experiment's template (argo-rollouts `rollout/experiment.go`).
+pub const DEFAULT_TEMPLATE_REPLICAS: i64 = 1;
+/// How long old pods stay, seconds (argo-rollouts `utils/defaults/defaults.go`).
+pub const DEFAULT_DELAY_S: i64 = 30;
 
 const TEMPLATE: &str = cite!("what a pod is, and not how many there are");
 const WORKLOAD: &str =
@@ -30,7 +38,7 @@ pub const ROWS: &[Row] = &[
     Row::new("spec.paused", Nothing, cite!("argo-rollouts rollout/pause.go: a paused Rollout keeps the pods that it has, which the formula counts")),
     Row::new("spec.progressDeadlineAbort", Nothing, cite!("argo-rollouts rollout/sync.go: an abort goes back to the stable pods")),
     Row::new("spec.progressDeadlineSeconds", Nothing, cite!("argo-rollouts rollout/sync.go")),
-    Row::new("spec.replicas", Pods, cite!("argo-rollouts utils/defaults: GetReplicasOrDefault")).absent(Absent::Number(1)),
+    Row::new("spec.replicas", Pods, cite!("argo-rollouts utils/defaults: GetReplicasOrDefault")).absent(Absent::Number(DEFAULT_REPLICAS)),
     Row::new("spec.restartAt", Nothing, cite!("argo-rollouts rollout/restart.go: pods are evicted one by one")),
     Row::new("spec.revisionHistoryLimit", Nothing, cite!("argo-rollouts rollout/sync.go: ReplicaSets without pods")),
     Row::new("spec.rollbackWindow.revisions", Speed, cite!("argo-rollouts rollout/canary.go: a rollback within it skips all steps")),
@@ -50,7 +58,7 @@ pub const ROWS: &[Row] = &[
     Row::new("spec.strategy.blueGreen.previewReplicaCount", Pods, cite!("argo-rollouts rollout/bluegreen.go: the preview before it is promoted; then it has all")),
     Row::new("spec.strategy.blueGreen.previewService", Nothing, SERVICE),
     Row::new("spec.strategy.blueGreen.scaleDownDelayRevisionLimit", Pods, DELAY),
-    Row::new("spec.strategy.blueGreen.scaleDownDelaySeconds", Pods, DELAY).absent(Absent::Number(30)),
+    Row::new("spec.strategy.blueGreen.scaleDownDelaySeconds", Pods, DELAY).absent(Absent::Number(DEFAULT_DELAY_S)),
     Row::new("spec.strategy.canary.abortScaleDownDelaySeconds", Pods, DELAY),
     Row::new("spec.strategy.canary.analysis.**", Nothing, ANALYSIS),
     Row::new("spec.strategy.canary.antiAffinity.**", Nothing, POD),
@@ -74,7 +82,7 @@ pub const ROWS: &[Row] = &[
     Row::new("spec.strategy.canary.steps[].experiment.scaleDownDelaySeconds", Speed, cite!("argo-rollouts experiments/replicaset.go: how long its pods stay")),
     Row::new("spec.strategy.canary.steps[].experiment.templates[].metadata.**", Nothing, POD),
     Row::new("spec.strategy.canary.steps[].experiment.templates[].name", Pods, cite!("argo-rollouts rollout/experiment.go: a template more")),
-    Row::new("spec.strategy.canary.steps[].experiment.templates[].replicas", Pods, cite!("argo-rollouts rollout/experiment.go")).absent(Absent::Number(1)),
+    Row::new("spec.strategy.canary.steps[].experiment.templates[].replicas", Pods, cite!("argo-rollouts rollout/experiment.go")).absent(Absent::Number(DEFAULT_TEMPLATE_REPLICAS)),
     Row::new("spec.strategy.canary.steps[].experiment.templates[].selector.**", Nothing, cite!("argo-rollouts experiments/replicaset.go: each experiment makes its own, and lets none go")),
     Row::new("spec.strategy.canary.steps[].experiment.templates[].service.**", Nothing, SERVICE),
     Row::new("spec.strategy.canary.steps[].experiment.templates[].specRef", Nothing, POD),
@@ -96,7 +104,7 @@ pub const ROWS: &[Row] = &[
     Row::new("spec.strategy.canary.trafficRouting.appMesh.**", Nothing, ROUTER),
     Row::new("spec.strategy.canary.trafficRouting.istio.**", Nothing, ROUTER),
     Row::new("spec.strategy.canary.trafficRouting.managedRoutes.**", Nothing, ROUTER),
-    Row::new("spec.strategy.canary.trafficRouting.maxTrafficWeight", Pods, cite!("argo-rollouts utils/weightutil")).absent(Absent::Number(100)),
+    Row::new("spec.strategy.canary.trafficRouting.maxTrafficWeight", Pods, cite!("argo-rollouts utils/weightutil")).absent(Absent::Number(DEFAULT_MAX_WEIGHT)),
     Row::new("spec.strategy.canary.trafficRouting.nginx.**", Nothing, ROUTER),
     Row::new("spec.strategy.canary.trafficRouting.plugins.**", Nothing, ROUTER),
     Row::new("spec.strategy.canary.trafficRouting.smi.**", Nothing, ROUTER),

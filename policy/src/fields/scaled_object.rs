@@ -1,8 +1,13 @@
 //! A ScaledObject: kedacore/keda 2.21.
 
+use super::trigger::DEFAULT_METRIC_TYPE;
 use super::Effect::{Hold, Nothing, Pods, Source, Speed};
 use super::{Absent, Row};
 use crate::cite;
+use crate::objects::behavior::DEFAULT_SCALE_UP_WINDOW_S;
+use crate::objects::object::{DEFAULT_TARGET_API_VERSION, DEFAULT_TARGET_KIND};
+use crate::objects::scaled_object::DEFAULT_POLLING_S;
+use gate::ceiling::{DEFAULT_MAX_REPLICAS, DEFAULT_MIN_REPLICAS};
 
 const UP: &str = cite!(
     "kubernetes pkg/controller/podautoscaler/horizontal.go: calculateScaleUpLimitWithScalingRules"
@@ -31,13 +36,13 @@ pub const ROWS: &[Row] = &[
     Row::new("spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleUp.policies[].type", Speed, UP),
     Row::new("spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleUp.policies[].value", Speed, UP),
     Row::new("spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleUp.selectPolicy", Hold, UP).absent(Absent::Text("Max")),
-    Row::new("spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleUp.stabilizationWindowSeconds", Speed, UP).absent(Absent::Number(0)),
+    Row::new("spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleUp.stabilizationWindowSeconds", Speed, UP).absent(Absent::Number(DEFAULT_SCALE_UP_WINDOW_S)),
     Row::new("spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleUp.tolerance", Speed, UP),
     Row::new("spec.advanced.horizontalPodAutoscalerConfig.name", Speed, cite!("scaledobject_controller.go: another HPA is made, which knows nothing of the last recommendations")),
     Row::new("spec.advanced.restoreToOriginalReplicaCount", Pods, cite!("scaledobject_finalizer.go: on deletion the original count is written past every maximum")),
     Row::new("spec.advanced.scalingModifiers.activationTarget", Speed, cite!("pkg/scaling/modifiers: above it the target is active")).absent(Absent::Text("0")),
     Row::new("spec.advanced.scalingModifiers.formula", Source, cite!("pkg/scaling/modifiers: one metric of all triggers")),
-    Row::new("spec.advanced.scalingModifiers.metricType", Speed, cite!("controllers/keda/hpa.go")).absent(Absent::Text("AverageValue")),
+    Row::new("spec.advanced.scalingModifiers.metricType", Speed, cite!("controllers/keda/hpa.go")).absent(Absent::Text(DEFAULT_METRIC_TYPE)),
     Row::new("spec.advanced.scalingModifiers.target", Speed, cite!("controllers/keda/hpa.go")),
     Row::new("spec.cooldownPeriod", Nothing, cite!("scale_scaledobjects.go: the way to zero; the rule `cooldown` looks at it")),
     Row::new("spec.fallback.behavior", Pods, cite!("pkg/fallback/fallback.go")).absent(Absent::Text("static")),
@@ -45,12 +50,12 @@ pub const ROWS: &[Row] = &[
     Row::new("spec.fallback.replicas", Pods, cite!("pkg/fallback/fallback.go")),
     Row::new("spec.idleReplicaCount", Pods, cite!("scale_scaledobjects.go: where an inactive target rests")),
     Row::new("spec.initialCooldownPeriod", Nothing, cite!("scale_scaledobjects.go: the way to zero after the creation")),
-    Row::new("spec.maxReplicaCount", Pods, cite!("scaledobject_types.go: GetHPAMaxReplicas")).absent(Absent::Number(100)),
-    Row::new("spec.minReplicaCount", Pods, cite!("scaledobject_types.go: GetHPAMinReplicas")).absent(Absent::Number(0)),
-    Row::new("spec.pollingInterval", Speed, cite!("pkg/scaling/scale_handler.go")).absent(Absent::Number(30)),
-    Row::new("spec.scaleTargetRef.apiVersion", Pods, cite!("scaledobject_types.go: another workload, and the target loses its HPA")).absent(Absent::Text("apps/v1")),
+    Row::new("spec.maxReplicaCount", Pods, cite!("scaledobject_types.go: GetHPAMaxReplicas")).absent(Absent::Number(DEFAULT_MAX_REPLICAS)),
+    Row::new("spec.minReplicaCount", Pods, cite!("scaledobject_types.go: GetHPAMinReplicas")).absent(Absent::Number(DEFAULT_MIN_REPLICAS)),
+    Row::new("spec.pollingInterval", Speed, cite!("pkg/scaling/scale_handler.go")).absent(Absent::Number(DEFAULT_POLLING_S)),
+    Row::new("spec.scaleTargetRef.apiVersion", Pods, cite!("scaledobject_types.go: another workload, and the target loses its HPA")).absent(Absent::Text(DEFAULT_TARGET_API_VERSION)),
     Row::new("spec.scaleTargetRef.envSourceContainerName", Source, cite!("pkg/scaling/resolver: where every *FromEnv value comes from")),
-    Row::new("spec.scaleTargetRef.kind", Pods, cite!("scaledobject_types.go: another workload, and the target loses its HPA")).absent(Absent::Text("Deployment")),
+    Row::new("spec.scaleTargetRef.kind", Pods, cite!("scaledobject_types.go: another workload, and the target loses its HPA")).absent(Absent::Text(DEFAULT_TARGET_KIND)),
     Row::new("spec.scaleTargetRef.name", Pods, cite!("scaledobject_types.go: another workload, and the target loses its HPA")),
     Row::new("status.authenticationsTypes", Nothing, SHOWN),
     Row::new("status.compositeScalerName", Nothing, SHOWN),

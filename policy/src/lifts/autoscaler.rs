@@ -1,7 +1,7 @@
 //! The numbers and pauses that ScaledObjects, ScaledJobs and HPAs have in common.
 
 use crate::change::{Lift, LiftKind};
-use gate::ceiling::{self, Level, ReplicaSpec};
+use gate::ceiling::{self, Hold, Level, ReplicaSpec};
 
 /// Names of the numbers in an object.
 pub struct Names {
@@ -29,13 +29,13 @@ pub fn of_numbers(old: Option<&ReplicaSpec>, new: &ReplicaSpec, names: &Names) -
         let field = match raise.level {
             Level::Ceiling => names.max.to_owned(),
             Level::Floor => names.min.to_owned(),
-            Level::Release if old.is_some_and(only_the_hpa_held) => names.scale_up.to_owned(),
+            Level::Release(Hold::ScaleUpDisabled) => names.scale_up.to_owned(),
             level => level.field(),
         };
         lifts.push(Lift {
             kind: if raise.level == Level::Ceiling { LiftKind::Ceiling } else { LiftKind::Bypass },
-            is_number: !matches!(raise.level, Level::Release | Level::ForceActivation),
-            wakes: !matches!(raise.level, Level::Ceiling | Level::Release),
+            is_number: !matches!(raise.level, Level::Release(_) | Level::ForceActivation),
+            wakes: !matches!(raise.level, Level::Ceiling | Level::Release(_)),
             note: match raise.level {
                 Level::Ceiling if new.max.is_none() => Some(format!(
                     "was removed, and absent means KEDA's default of {}",
@@ -44,7 +44,7 @@ pub fn of_numbers(old: Option<&ReplicaSpec>, new: &ReplicaSpec, names: &Names) -
                 Level::PausedReplicas if raise.new == i64::MAX => {
                     Some("is no number: KEDA deletes the HPA and then fails on it".to_owned())
                 }
-                Level::Release => {
+                Level::Release(_) => {
                     Some("goes away and frees the target up to its maximum".to_owned())
                 }
                 _ => None,
@@ -53,13 +53,6 @@ pub fn of_numbers(old: Option<&ReplicaSpec>, new: &ReplicaSpec, names: &Names) -
         });
     }
     lifts
-}
-
-fn only_the_hpa_held(spec: &ReplicaSpec) -> bool {
-    spec.scale_up_disabled
-        && !spec.paused
-        && !spec.paused_scale_out
-        && spec.paused_replicas.is_none()
 }
 
 #[cfg(test)]
@@ -80,11 +73,11 @@ mod tests {
     #[case::minimum(spec(), ReplicaSpec { min: Some(1), ..spec() }, &[("min", true, true), ("spec.idleReplicaCount", true, true)])]
     #[case::paused_at(spec(), ReplicaSpec { paused_replicas: Some(PausedReplicas::At(2)), ..spec() }, &[("metadata.annotations[autoscaling.keda.sh/paused-replicas]", true, true)])]
     #[case::forced(spec(), ReplicaSpec { force_activation: true, ..spec() }, &[("metadata.annotations[autoscaling.keda.sh/force-activation]", false, true)])]
-    #[case::released(ReplicaSpec { paused: true, ..spec() }, spec(), &[("metadata.annotations[autoscaling.keda.sh/paused]*", false, false)])]
+    #[case::released(ReplicaSpec { paused: true, ..spec() }, spec(), &[("metadata.annotations[autoscaling.keda.sh/paused]", false, false)])]
     #[case::scale_up_alone_was_held(ReplicaSpec { scale_up_disabled: true, ..spec() }, spec(), &[("scaleUp", false, false)])]
-    #[case::a_pause_and_scale_up(ReplicaSpec { paused: true, scale_up_disabled: true, ..spec() }, spec(), &[("metadata.annotations[autoscaling.keda.sh/paused]*", false, false)])]
-    #[case::a_scale_out_pause_and_scale_up(ReplicaSpec { paused_scale_out: true, scale_up_disabled: true, ..spec() }, spec(), &[("metadata.annotations[autoscaling.keda.sh/paused]*", false, false)])]
-    #[case::a_number_and_scale_up(ReplicaSpec { paused_replicas: Some(PausedReplicas::At(0)), scale_up_disabled: true, ..spec() }, spec(), &[("metadata.annotations[autoscaling.keda.sh/paused]*", false, false)])]
+    #[case::a_pause_and_scale_up(ReplicaSpec { paused: true, scale_up_disabled: true, ..spec() }, spec(), &[("metadata.annotations[autoscaling.keda.sh/paused]", false, false)])]
+    #[case::a_scale_out_pause_and_scale_up(ReplicaSpec { paused_scale_out: true, scale_up_disabled: true, ..spec() }, spec(), &[("metadata.annotations[autoscaling.keda.sh/paused-scale-out]", false, false)])]
+    #[case::a_number_and_scale_up(ReplicaSpec { paused_replicas: Some(PausedReplicas::At(0)), scale_up_disabled: true, ..spec() }, spec(), &[("metadata.annotations[autoscaling.keda.sh/paused-replicas]", false, false)])]
     fn numbers(
         #[case] old: ReplicaSpec,
         #[case] new: ReplicaSpec,

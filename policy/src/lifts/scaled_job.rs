@@ -2,13 +2,13 @@
 
 use super::{annotation, faster, unknown};
 use crate::change::{Lift, LiftKind};
+use crate::fields::job::JOB_CONTROLLER;
 use crate::fields::{Changes, Effect};
 use crate::lifts::replica_set::owner;
 use crate::objects::scaled_job::JOB_LABEL;
 use crate::objects::Object;
 use crate::pods::{self, Pods};
-use crate::speed::strategy;
-use crate::speed::triggers::{self, Several};
+use crate::speed::{strategy, triggers};
 use gate::ceiling::PAUSED;
 
 const MAX: &str = "spec.maxReplicaCount";
@@ -72,7 +72,7 @@ pub fn lifts(old: Option<Object>, new: Object, changes: &Changes) -> Vec<Lift> {
     }
     if changes.any(&[Effect::Pods, Effect::Speed, Effect::Source]) && !new.flag(PAUSED) {
         let environment = ["spec", "envSourceContainerName"];
-        let found = triggers::faster(old, new, Several::of_scaled_job(old, new))
+        let found = triggers::faster_of_scaled_job(old, new)
             .into_iter()
             .chain(strategy::faster(old, new))
             .chain(strategy::polls_sooner(old, new))
@@ -86,7 +86,7 @@ pub fn lifts(old: Option<Object>, new: Object, changes: &Changes) -> Vec<Lift> {
 /// Who makes the pods of a Job; the Job controller where nobody is named.
 fn managed_by<'a>(path: &[&str], object: Object<'a>) -> &'a str {
     match Object(object.at(path)).text(&["managedBy"]) {
-        "" => pods::job::JOB_CONTROLLER,
+        "" => JOB_CONTROLLER,
         by => by,
     }
 }

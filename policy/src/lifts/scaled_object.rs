@@ -166,7 +166,7 @@ fn handovers(old: Option<ScaledObject>, new: ScaledObject) -> Vec<Lift> {
             "on deletion it writes status.originalReplicaCount past every maximum",
         ));
     }
-    if set(|so| so.0.flag(TRANSFER_OWNERSHIP)) {
+    if set(|so| so.0.annotation(TRANSFER_OWNERSHIP) == Some("true")) {
         lifts.push(Lift::unbounded(&annotation(TRANSFER_OWNERSHIP), "it adopts another HPA"));
     }
     if set(|so| so.0.annotation(HPA_OWNERSHIP) == Some("false")) {
@@ -265,6 +265,7 @@ mod tests {
     #[case::hold_added("/spec/advanced", json!({"horizontalPodAutoscalerConfig": {"behavior": {"scaleUp": {"selectPolicy": "Disabled"}}}}), &[])]
     #[case::hpa_name("/spec/advanced", json!({"horizontalPodAutoscalerConfig": {"name": "x"}}), &["spec.advanced.horizontalPodAutoscalerConfig.name"])]
     #[case::transfer("/metadata/annotations", json!({"scaledobject.keda.sh/transfer-hpa-ownership": "true"}), &["metadata.annotations[scaledobject.keda.sh/transfer-hpa-ownership]"])]
+    #[case::transfer_in_other_words("/metadata/annotations", json!({"scaledobject.keda.sh/transfer-hpa-ownership": "1"}), &[])]
     #[case::ownership_unchecked("/metadata/annotations", json!({"validations.keda.sh/hpa-ownership": "false"}), &["metadata.annotations[validations.keda.sh/hpa-ownership]"])]
     #[case::ownership_checked("/metadata/annotations", json!({"validations.keda.sh/hpa-ownership": "true"}), &[])]
     #[case::paused_not_a_number("/metadata/annotations", json!({"autoscaling.keda.sh/paused-replicas": "many"}), &["metadata.annotations[autoscaling.keda.sh/paused-replicas]"])]

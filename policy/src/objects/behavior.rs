@@ -10,7 +10,7 @@ use super::quantity::quantity;
 use gate::parse::Json;
 
 const DEFAULT_SCALE_DOWN_WINDOW_S: i64 = 300;
-const DEFAULT_SCALE_UP_WINDOW_S: i64 = 0;
+pub const DEFAULT_SCALE_UP_WINDOW_S: i64 = 0;
 /// `--horizontal-pod-autoscaler-tolerance`.
 const DEFAULT_TOLERANCE: f64 = 0.1;
 const DEFAULT_SCALE_UP_POLICIES: [ScalingPolicy; 2] = [

@@ -51,8 +51,8 @@ impl<'a> Object<'a> {
 }
 
 /// `scaleTargetRef` where parts are absent (KEDA `scaledobject_types.go`).
-const DEFAULT_TARGET_KIND: &str = "Deployment";
-const DEFAULT_TARGET_API_VERSION: &str = "apps/v1";
+pub const DEFAULT_TARGET_KIND: &str = "Deployment";
+pub const DEFAULT_TARGET_API_VERSION: &str = "apps/v1";
 
 /// The workload that is scaled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use gate::ceiling::{
 };
 use gate::parse::Json;
 
+/// On where it is `true`, in these letters (`scaledobject_webhook.go`).
 pub const TRANSFER_OWNERSHIP: &str = "scaledobject.keda.sh/transfer-hpa-ownership";
 /// Read on the HPA, to which KEDA copies the ScaledObject's annotations
 /// (`scaledobject_webhook.go`, `controllers/keda/hpa.go`).
@@ -17,7 +18,7 @@ pub const HPA_OWNERSHIP: &str = "validations.keda.sh/hpa-ownership";
 
 /// KEDA's defaults, seconds (`scaledobject_types.go`, `withtriggers_types.go`).
 const DEFAULT_COOLDOWN_S: i64 = 300;
-const DEFAULT_POLLING_S: i64 = 30;
+pub const DEFAULT_POLLING_S: i64 = 30;
 /// How often the HPA controller asks (`--horizontal-pod-autoscaler-sync-period`).
 const HPA_SYNC_S: i64 = 15;
 

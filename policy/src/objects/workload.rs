@@ -6,8 +6,8 @@ use gate::target::TargetKind;
 
 /// `spec.replicas` where it is absent: the API's default for a workload, and
 /// what an absent number means in a Scale.
-const DEFAULT_REPLICAS: i64 = 1;
-const DEFAULT_SCALE_REPLICAS: i64 = 0;
+pub const DEFAULT_REPLICAS: i64 = 1;
+pub const DEFAULT_SCALE_REPLICAS: i64 = 0;
 
 pub fn replicas(object: Object) -> i64 {
     object.number(&["spec", "replicas"]).unwrap_or(DEFAULT_REPLICAS)

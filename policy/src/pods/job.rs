@@ -6,11 +6,9 @@
 //! the same fields; that it takes over is judged by itself.
 
 use super::{Formula, Pods};
+use crate::fields::job::DEFAULT_PARALLELISM;
 use crate::objects::number;
 use gate::parse::Json;
-
-/// Who makes a Job's pods where `managedBy` says so (`pkg/apis/batch/types.go`).
-pub const JOB_CONTROLLER: &str = "kubernetes.io/job-controller";
 
 pub const FORMULA: Formula<3> = Formula {
     fields: [&["spec", "parallelism"], &["spec", "completions"], &["spec", "suspend"]],
@@ -22,7 +20,7 @@ pub fn most([parallelism, completions, suspend]: &[&Json; 3]) -> Pods {
     if suspend.as_bool() == Some(true) {
         return Pods::NONE;
     }
-    let parallel = number(parallelism).unwrap_or(1);
+    let parallel = number(parallelism).unwrap_or(DEFAULT_PARALLELISM);
     Pods::up_to(number(completions).map_or(parallel, |completions| parallel.min(completions)))
 }
 

@@ -23,15 +23,9 @@
 
 use super::surge::{self, share};
 use super::{Formula, Pods};
+use crate::fields::rollout::{DEFAULT_DELAY_S, DEFAULT_MAX_WEIGHT, DEFAULT_TEMPLATE_REPLICAS};
 use crate::objects::{number, Object};
 use gate::parse::Json;
-
-/// All of the traffic, where `maxTrafficWeight` says nothing (`utils/weightutil`).
-const DEFAULT_MAX_WEIGHT: i64 = 100;
-/// Replicas of an experiment's template that says nothing (`rollout/experiment.go`).
-const DEFAULT_TEMPLATE_REPLICAS: i64 = 1;
-/// Seconds (`utils/defaults/defaults.go`).
-const DEFAULT_DELAY_S: i64 = 30;
 
 pub const FORMULA: Formula<8> = Formula {
     fields: [
@@ -178,17 +172,15 @@ pub fn keeps_longer(old: Object, new: Object) -> Option<String> {
             Some(0) => zero,
             Some(s) => s,
         };
-        let at_least = if strategy == "canary" { 0 } else { i64::MAX };
-        let aborts_later = at(old, "abortScaleDownDelaySeconds") != Some(0)
-            || at(new, "abortScaleDownDelaySeconds") != Some(0)
-            || (counts(new) && !counts(old));
+        let same_abort = abort(new, i64::MAX) == abort(old, i64::MAX);
+        let at_once = if strategy == "canary" { 0 } else { i64::MAX };
         let is_used = new.at(&["spec", "strategy", strategy]).is_object();
         let longer = [
             ("scaleDownDelaySeconds", delay(new) > delay(old)),
             ("scaleDownDelayRevisionLimit", delay(new) > 0 && limit(new) > limit(old)),
             (
                 "abortScaleDownDelaySeconds",
-                aborts_later && abort(new, i64::MAX) > abort(old, at_least),
+                !same_abort && abort(new, i64::MAX) > abort(old, at_once),
             ),
         ];
         let found = longer.into_iter().find(|(_, is_longer)| *is_longer).filter(|_| is_used);

@@ -7,10 +7,8 @@
 //! old and new pods side by side, and an edit is measured by both.
 
 use super::Pods;
+use crate::fields::stateful_set::DEFAULT_START;
 use crate::objects::{workload, Object};
-
-/// The first ordinal where it is absent (`pkg/apis/apps/types.go`).
-const DEFAULT_START: i64 = 0;
 
 /// Ordinals from the first up to, and without, the last.
 fn ordinals(object: Object) -> (i64, i64) {

@@ -6,6 +6,7 @@
 //! nothing about what comes sooner.
 
 use super::Faster;
+use crate::fields::rollout::DEFAULT_TEMPLATE_REPLICAS;
 use crate::objects::object::{alike, number, Object};
 use crate::objects::quantity::decimal;
 use gate::parse::{get, Json};
@@ -187,7 +188,9 @@ fn canary_scale(at: &dyn Fn(&str) -> String, old: Object, new: Object) -> Option
 fn experiment(at: &dyn Fn(&str) -> String, old: Object, new: Object) -> Option<Faster> {
     let templates = |o: Object<'_>| -> Vec<i64> {
         let list = o.at(&["experiment", "templates"]).as_array().unwrap_or_default();
-        list.iter().map(|t| Object(t).number(&["replicas"]).unwrap_or(1)).collect()
+        list.iter()
+            .map(|t| Object(t).number(&["replicas"]).unwrap_or(DEFAULT_TEMPLATE_REPLICAS))
+            .collect()
     };
     let (was, is) = (templates(old), templates(new));
     if is.len() > was.len() {

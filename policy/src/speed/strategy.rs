@@ -8,6 +8,7 @@
 use super::Faster;
 use crate::objects::object::{alike, number, Object};
 use crate::objects::quantity::{go_float, GoFloat};
+use crate::objects::scaled_object::DEFAULT_POLLING_S;
 use gate::parse::Json;
 
 const STRATEGY: &str = "spec.scalingStrategy";
@@ -69,14 +70,6 @@ pub fn faster(old: Object, new: Object) -> Vec<Faster> {
             }
         });
     }
-    let calculation = |o: Object| {
-        let text = o.text(&["spec", "scalingStrategy", "multipleScalersCalculation"]);
-        ["min", "avg", "max", "sum"].iter().position(|name| *name == text).unwrap_or(2)
-    };
-    if calculation(new) > calculation(old) {
-        let note = "takes a higher number of several triggers";
-        found.push(Faster::new(format!("{STRATEGY}.multipleScalersCalculation"), note));
-    }
     let conditions = |o: Object<'_>| -> Vec<String> {
         let list = o.at(&["spec", "scalingStrategy", "pendingPodConditions"]);
         let items = list.as_array().unwrap_or_default().iter();
@@ -99,9 +92,6 @@ pub fn polls_sooner(old: Object, new: Object) -> Option<Faster> {
     let (was, is) = (interval(old), interval(new));
     (is < was).then(|| Faster::new("spec.pollingInterval", format!("{was} -> {is} s")))
 }
-
-/// Seconds (`withtriggers_types.go`).
-pub const DEFAULT_POLLING_S: i64 = 30;
 
 /// Whether a source is read through another container's environment.
 pub fn other_environment(path: &[&str], old: Object, new: Object) -> Option<Faster> {
@@ -131,9 +121,6 @@ mod tests {
     #[case::accurate_to_a_fast_custom(json!({"strategy": "accurate"}), custom("0.5", 0), Some("strategy"))]
     #[case::eager(json!({}), json!({"strategy": "eager"}), Some("strategy"))]
     #[case::eager_to_default(json!({"strategy": "eager"}), json!({}), Some("strategy"))]
-    #[case::max_written_out(json!({}), json!({"multipleScalersCalculation": "max"}), None)]
-    #[case::sum(json!({}), json!({"multipleScalersCalculation": "sum"}), Some("multipleScalersCalculation"))]
-    #[case::min(json!({}), json!({"multipleScalersCalculation": "min"}), None)]
     #[case::conditions_of_the_default(json!({}), json!({"pendingPodConditions": ["Ready"]}), None)]
     #[case::other_conditions(json!({"strategy": "accurate"}), json!({"strategy": "accurate", "pendingPodConditions": ["Ready"]}), Some("pendingPodConditions"))]
     #[case::more_conditions(json!({"strategy": "accurate", "pendingPodConditions": ["Ready"]}), json!({"strategy": "accurate", "pendingPodConditions": ["Ready", "X"]}), None)]

@@ -11,6 +11,8 @@
 //! or that is active less often, may leave the field to one that asks for more.
 
 use super::Faster;
+use crate::fields::scaled_job::DEFAULT_CALCULATION;
+use crate::fields::trigger::{DEFAULT_METRIC_TYPE, DEFAULT_REFERENCE_KIND};
 use crate::objects::object::{alike, Object};
 use crate::objects::quantity::{decimal, quantity};
 use crate::objects::scalers::{Scaler, Unit};
@@ -18,9 +20,6 @@ use crate::objects::trigger::{Threshold, Trigger};
 use gate::parse::{get, Json};
 
 const MODIFIERS: [&str; 3] = ["spec", "advanced", "scalingModifiers"];
-/// What KEDA takes for an absent one (`scaler.go`, `withtriggers_types.go`).
-const DEFAULT_METRIC_TYPE: &str = "AverageValue";
-const DEFAULT_REFERENCE_KIND: &str = "TriggerAuthentication";
 /// Triggers beyond which only the same list is compared.
 const MOST: usize = 64;
 
@@ -29,18 +28,20 @@ const MOST: usize = 64;
 pub enum Several {
     /// The highest number that one asks for.
     Highest,
+    /// What was a sum, which is no less than any of its parts.
     Sum,
-    /// The number of one that is chosen by something else, or a mean of those that are active.
+    /// The number of one that something else chose, or a mean of those that are active.
     Chosen,
 }
 
+const CALCULATION: [&str; 3] = ["spec", "scalingStrategy", "multipleScalersCalculation"];
+
 impl Several {
-    /// Those of a ScaledJob, by `multipleScalersCalculation`.
-    pub fn of_scaled_job(old: Object, new: Object) -> Self {
-        let path = ["spec", "scalingStrategy", "multipleScalersCalculation"];
+    /// Those of a ScaledJob.
+    fn of_scaled_job(old: Object, new: Object) -> Self {
         if list(old).len() <= 1 && list(new).len() <= 1 {
             Several::Highest
-        } else if old.text(&path) == "sum" && new.text(&path) == "sum" {
+        } else if calculation(old) == "sum" {
             Several::Sum
         } else {
             Several::Chosen
@@ -48,32 +49,53 @@ impl Several {
     }
 }
 
+/// KEDA takes what it does not know for the default.
+fn calculation<'a>(object: Object<'a>) -> &'a str {
+    match object.text(&CALCULATION) {
+        known @ ("min" | "avg" | "sum") => known,
+        _ => DEFAULT_CALCULATION,
+    }
+}
+
+/// The same as [`faster`] for a ScaledJob.
+pub fn faster_of_scaled_job(old: Object, new: Object) -> Vec<Faster> {
+    let several = Several::of_scaled_job(old, new);
+    let mut found = faster(old, new, several);
+    if several == Several::Chosen && calculation(old) != calculation(new) {
+        let why = "another trigger may count, or several together";
+        found.push(Faster::incomparable(CALCULATION.join("."), why));
+    }
+    found
+}
+
 /// Fields by which the triggers of `new`, or its formula, may ask for more.
 pub fn faster(old: Object, new: Object, several: Several) -> Vec<Faster> {
-    let mut found = Vec::new();
-    found.extend(modifiers(old, new));
+    let mut found = Vec::from_iter(modifiers(old, new));
     let (was, is) = (list(old), list(new));
-    let formula = |o: Object| !o.text(&[MODIFIERS.as_slice(), &["formula"]].concat()).is_empty();
-    if formula(old) || formula(new) {
-        let field = "spec.triggers";
-        // CPU and memory stay outside it (`controllers/keda/hpa.go`).
-        let outside = |t: &Trigger| matches!(t.kind(), "cpu" | "memory");
-        let terms = |list: &[Trigger<'_>]| list.iter().filter(|t| !outside(t)).count();
-        let has_term = |new: &Trigger| was.iter().any(|old| is_same_term(*old, *new));
-        let has_twin = |new: &Trigger| was.iter().any(|old| difference(*old, *new).is_none());
-        if terms(&was) != terms(&is) || was.len().max(is.len()) > MOST {
-            found.push(Faster::incomparable(field, "each is a term of the formula"));
-        } else if !is.iter().all(|t| if outside(t) { has_twin(t) } else { has_term(t) }) {
-            found.push(Faster::incomparable(field, "one is another term of the formula"));
-        }
-        return found;
-    }
     if was.len().max(is.len()) > MOST {
         if !alike(old.at(&["spec", "triggers"]), new.at(&["spec", "triggers"])) {
             found.push(Faster::incomparable("spec.triggers", "too many of them"));
         }
         return found;
     }
+    let formula = |o: Object| !o.text(&[MODIFIERS.as_slice(), &["formula"]].concat()).is_empty();
+    if formula(old) || formula(new) {
+        found.extend(another_term(&was, &is));
+    } else {
+        found.extend(each_asks_for_more(&was, &is));
+        if found.is_empty() && several != Several::Highest {
+            found.extend(others_count_more(&was, &is, several));
+        }
+    }
+    if found.is_empty() {
+        found.extend(stopped_all(&was, &is));
+    }
+    found
+}
+
+/// Each trigger that asks for more than all of before.
+fn each_asks_for_more(was: &[Trigger], is: &[Trigger]) -> Vec<Faster> {
+    let mut found = Vec::new();
     for (i, trigger) in is.iter().enumerate() {
         if was.iter().any(|old| difference(*old, *trigger).is_none()) {
             continue;
@@ -89,23 +111,40 @@ pub fn faster(old: Object, new: Object, several: Several) -> Vec<Faster> {
             None => Faster::new(format!("spec.triggers[{i}]"), "is one more to ask for pods"),
         });
     }
-    if found.is_empty() {
-        found.extend(others_count_more(&was, &is, several));
-    }
     found
+}
+
+/// One that KEDA refuses stops all of its object (`scalers_builder.go`), so one that goes,
+/// or is put right, starts them.
+fn stopped_all(was: &[Trigger], is: &[Trigger]) -> Option<Faster> {
+    let has_gone = |old: &&Trigger| !is.iter().any(|new| alike(old.0 .0, new.0 .0));
+    let mut refused = was.iter().filter(|old| old.is_refused());
+    refused.any(|old| has_gone(&old)).then(|| {
+        let why = "KEDA 2.21 refuses an old trigger, which stops all";
+        Faster::incomparable("spec.triggers", why)
+    })
+}
+
+/// Another set of the terms of a formula. CPU and memory stay outside it
+/// (`controllers/keda/hpa.go`).
+fn another_term(was: &[Trigger], is: &[Trigger]) -> Option<Faster> {
+    let outside = |t: &Trigger| matches!(t.kind(), "cpu" | "memory");
+    let terms = |list: &[Trigger<'_>]| list.iter().filter(|t| !outside(t)).count();
+    let has_term = |new: &Trigger| was.iter().any(|old| is_same_term(*old, *new));
+    let has_twin = |new: &Trigger| was.iter().any(|old| difference(*old, *new).is_none());
+    let why = if terms(was) != terms(is) {
+        "each is a term of the formula"
+    } else if !is.iter().all(|t| if outside(t) { has_twin(t) } else { has_term(t) }) {
+        "one is another term of the formula"
+    } else {
+        return None;
+    };
+    Some(Faster::incomparable("spec.triggers", why))
 }
 
 /// What lets other triggers count for more, where each one by itself asks for no more.
 fn others_count_more(was: &[Trigger], is: &[Trigger], several: Several) -> Option<Faster> {
-    // One that KEDA refuses stops them all (`scalers_builder.go`).
-    let has_gone = |old: &&Trigger| !is.iter().any(|new| alike(old.0 .0, new.0 .0));
-    if was.iter().filter(has_gone).any(|old| old.is_refused()) {
-        let why = "KEDA refused one of before, which stopped all of them";
-        return Some(Faster::incomparable("spec.triggers", why));
-    }
-    if several == Several::Highest {
-        return None;
-    }
+    let why = "another one may count instead";
     let mut free: Vec<&Trigger> = was.iter().collect();
     for (i, new) in is.iter().enumerate() {
         let is_twin = |old: &&Trigger| {
@@ -113,13 +152,12 @@ fn others_count_more(was: &[Trigger], is: &[Trigger], several: Several) -> Optio
                 && (several == Several::Sum || is_as_active(**old, *new))
         };
         let Some(twin) = free.iter().position(is_twin) else {
-            let field = format!("spec.triggers[{i}]");
-            return Some(Faster::incomparable(field, "another one may count instead"));
+            return Some(Faster::incomparable(format!("spec.triggers[{i}]"), why));
         };
         free.swap_remove(twin);
     }
     (several == Several::Chosen && !free.is_empty())
-        .then(|| Faster::incomparable("spec.triggers", "another one may count instead"))
+        .then(|| Faster::incomparable("spec.triggers", why))
 }
 
 /// Whether both are active at the same moments.
@@ -391,7 +429,29 @@ mod tests {
         let (old, new) =
             (of(&json!([redis(json!({"listLength": "8"})), {"type": "cpu"}])), of(&new));
         let (old, new) = (Object::of(&old), Object::of(&new));
-        let got = faster(old, new, Several::of_scaled_job(old, new));
+        let got = faster_of_scaled_job(old, new);
+        assert_eq!(got.is_empty(), slower, "{got:?}");
+    }
+
+    /// The longest queue may have the highest target, so even `max` and `min` do not compare.
+    #[rstest]
+    #[case::of_a_sum("sum", "avg", 2, true)]
+    #[case::to_a_sum("max", "sum", 2, false)]
+    #[case::to_the_shortest("max", "min", 2, false)]
+    #[case::to_the_longest("min", "max", 2, false)]
+    #[case::written_out("", "max", 2, true)]
+    #[case::not_known("x", "max", 2, true)]
+    #[case::of_one("max", "sum", 1, true)]
+    fn calculations(
+        #[case] old: &str,
+        #[case] new: &str,
+        #[case] triggers: usize,
+        #[case] slower: bool,
+    ) {
+        let list = [redis(json!({"listLength": "8"})), json!({"type": "cpu"})];
+        let of = |calculation| json!({"spec": {"triggers": list[..triggers], "scalingStrategy": {"multipleScalersCalculation": calculation}}});
+        let (old, new) = (of(old), of(new));
+        let got = faster_of_scaled_job(Object::of(&old), Object::of(&new));
         assert_eq!(got.is_empty(), slower, "{got:?}");
     }
 
@@ -406,6 +466,14 @@ mod tests {
         let got = faster(Object::of(&old), Object::of(&new), Several::Highest);
         assert_eq!(got[0].field, "spec.triggers");
         assert!(faster(Object::of(&old), Object::of(&old), Several::Highest).is_empty());
+    }
+
+    #[test]
+    fn one_that_stopped_all_is_put_right_under_a_formula() {
+        let of = |length: &str| json!({"spec": {"triggers": [redis(json!({"listLength": length}))], "advanced": {"scalingModifiers": {"formula": "a", "target": "8"}}}});
+        let (old, new) = (of("0"), of("9"));
+        let got = faster(Object::of(&old), Object::of(&new), Several::Highest);
+        assert_eq!(got[0].field, "spec.triggers");
     }
 
     #[test]
