@@ -123,7 +123,7 @@ impl<'a, 'f> Fields<'a, 'f> {
         let value = self.get(key)?;
         let number = value.as_u64().and_then(|n| u32::try_from(n).ok());
         if number.is_none() {
-            self.fault(key, &format!("`{value}` is not a whole number of 0 or more"));
+            self.fault(key, &format!("{} is not a whole number of 0 or more", shown(value)));
         }
         number
     }
@@ -215,6 +215,16 @@ pub fn kind_of(value: &Json) -> &'static str {
         Json::Str(_) => "a string",
         Json::Array(_) => "a list",
         Json::Object(_) => "a map",
+    }
+}
+
+/// A value for a message: texts and whole numbers as JSON has them, others by their kind.
+/// What prints a fraction is fifteen kilobytes of a module.
+pub fn shown(value: &Json) -> String {
+    match (value.as_str(), value.as_i64()) {
+        (Some(text), _) => format!("`\"{text}\"`"),
+        (_, Some(number)) => format!("`{number}`"),
+        _ => kind_of(value).to_owned(),
     }
 }
 

@@ -35,15 +35,19 @@ pub fn get<'a>(value: &'a Json<'a>, key: &str) -> &'a Json<'a> {
 /// `path: what is wrong`; unknown keys are named beside the valid ones by
 /// serde where the type denies them.
 pub fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
-    serde_json::from_slice(bytes).map_err(|e| {
-        let what = e.to_string();
-        let path = path_at(bytes, offset(bytes, e.line(), e.column()));
+    let in_words = |offset: usize, what: String| {
+        let path = path_at(bytes, offset);
         if path.is_empty() {
             what
         } else {
             format!("{path}: {what}")
         }
-    })
+    };
+    // One pass over all is cheaper than one for each text.
+    let text = std::str::from_utf8(bytes)
+        .map_err(|e| in_words(e.valid_up_to(), "is not UTF-8".to_owned()))?;
+    serde_json::from_str(text)
+        .map_err(|e| in_words(offset(bytes, e.line(), e.column()), e.to_string()))
 }
 
 /// Deserialises a string through `parse`. Unlike `String::deserialize` and then
@@ -159,6 +163,12 @@ mod tests {
     fn errors_start_with_the_path(#[case] text: &str, #[case] expected: &str) {
         let e = json::<Outer>(text.as_bytes()).unwrap_err();
         assert!(e.contains(expected), "{e}");
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_named() {
+        let e = json::<Outer>(b"{\"list\":[],\"text\":\"\xff\"}").unwrap_err();
+        assert_eq!(e, "text: is not UTF-8");
     }
 
     proptest! {

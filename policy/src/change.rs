@@ -74,6 +74,14 @@ impl Lift {
     }
 }
 
+impl Change<'_> {
+    /// The same, with what the rules of its kind object to first, and its pods in all.
+    pub fn with(mut self, mut faults: Vec<Fault>, pods: Option<PodsInAll>) -> Self {
+        faults.append(&mut self.faults);
+        Self { faults, pods, ..self }
+    }
+}
+
 /// Something that one rule objects to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {

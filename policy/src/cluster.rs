@@ -19,7 +19,8 @@ use gate::parse::{get as at, tree, Json};
 use gate::time::Timestamp;
 use gate::verdict::{config_map_name, Verdict, LANE_LABEL, VERDICT_KEY};
 use kubewarden_policy_sdk::wapc_guest;
-use serde_json::{json, Map, Value};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 /// The policy's host.
 pub struct Host;
@@ -50,14 +51,7 @@ impl Lookups for Host {
 }
 
 fn list(lane: &Lane, now: Timestamp) -> State {
-    let request = json!({
-        "api_version": "v1",
-        "kind": "ConfigMap",
-        "namespace": lane.namespace,
-        "label_selector": LANE_LABEL,
-        "field_selector": null,
-        "field_masks": field_masks(),
-    });
+    let request = Request { label_selector: Some(LANE_LABEL), ..Request::of(lane) };
     let answer = call("list_resources_by_namespace", &request);
     let list = answer.as_ref().map_err(Clone::clone).and_then(|bytes| json_of(bytes));
     let items = list.as_ref().map_err(Clone::clone).and_then(items);
@@ -106,24 +100,42 @@ fn text_at<'a>(object: &'a Json<'a>, outer: &str, inner: &str) -> Option<&'a str
 }
 
 fn get(lane: &Lane, name: &str) -> Result<Vec<u8>, String> {
-    let request = json!({
-        "api_version": "v1",
-        "kind": "ConfigMap",
-        "name": name,
-        "namespace": lane.namespace,
-        "disable_cache": true,
-        "field_masks": field_masks(),
-    });
+    let request = Request { name: Some(name), disable_cache: Some(true), ..Request::of(lane) };
     call("get_resource", &request)
 }
 
-fn field_masks() -> [String; 4] {
-    [
-        "metadata.name".to_owned(),
-        "metadata.deletionTimestamp".to_owned(),
-        format!("data.{VERDICT_KEY}"),
-        format!("data.{OVERRIDE_KEY}"),
-    ]
+/// What the host is asked for: one ConfigMap, or those with a label.
+#[derive(Serialize)]
+struct Request<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    namespace: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label_selector: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disable_cache: Option<bool>,
+    field_masks: [String; 4],
+}
+
+impl<'a> Request<'a> {
+    fn of(lane: &'a Lane) -> Self {
+        Self {
+            api_version: "v1",
+            kind: "ConfigMap",
+            namespace: &lane.namespace,
+            name: None,
+            label_selector: None,
+            disable_cache: None,
+            field_masks: [
+                "metadata.name".to_owned(),
+                "metadata.deletionTimestamp".to_owned(),
+                format!("data.{VERDICT_KEY}"),
+                format!("data.{OVERRIDE_KEY}"),
+            ],
+        }
+    }
 }
 
 /// One that cannot be read excuses nothing, nor does one that was deleted and
@@ -150,7 +162,7 @@ fn not_found(lane: &Lane, id: &str) -> Unknown {
 }
 
 /// One call of the host; its error becomes a sentence with what to do.
-fn call(operation: &str, request: &Value) -> Result<Vec<u8>, String> {
+fn call(operation: &str, request: &Request) -> Result<Vec<u8>, String> {
     let payload = serde_json::to_vec(request).map_err(|e| e.to_string())?;
     wapc_guest::host_call("kubewarden", "kubernetes", operation, &payload)
         .map_err(|e| explain(&e.to_string()))

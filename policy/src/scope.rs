@@ -232,10 +232,8 @@ impl<'a> Edit<'a> {
                 ));
             }
             let pods = self.pods(most);
-            let mut change = self.of_target(lane, target, Column::Ceiling, &fields, lifts);
-            change.faults.splice(0..0, faults);
-            change.pods = pods;
-            changes.push(change);
+            let change = self.of_target(lane, target, Column::Ceiling, &fields, lifts);
+            changes.push(change.with(faults, pods));
         }
     }
 
@@ -253,12 +251,10 @@ impl<'a> Edit<'a> {
         for target in self.named(lane, TargetKind::ScaledJob) {
             let fields = self.fields();
             let lifts = lifts::scaled_job::lifts(self.old, self.new, &fields);
-            let faults = self.skill_lock(TargetKind::ScaledJob);
+            let faults = Vec::from_iter(self.skill_lock(TargetKind::ScaledJob));
             let pods = self.pods(lifts::scaled_job::most);
-            let mut change = self.of_target(lane, target, Column::Ceiling, &fields, lifts);
-            change.faults.splice(0..0, faults);
-            change.pods = pods;
-            changes.push(change);
+            let change = self.of_target(lane, target, Column::Ceiling, &fields, lifts);
+            changes.push(change.with(faults, pods));
         }
     }
 
@@ -323,10 +319,8 @@ impl<'a> Edit<'a> {
                 }
             }
             let pods = self.pods(most);
-            let mut change = self.of_target(lane, target, Column::Ceiling, &fields, lifts);
-            change.faults.splice(0..0, faults);
-            change.pods = pods;
-            changes.push(change);
+            let change = self.of_target(lane, target, Column::Ceiling, &fields, lifts);
+            changes.push(change.with(faults, pods));
         }
     }
 
@@ -345,10 +339,8 @@ impl<'a> Edit<'a> {
                 });
             }
             let pods = self.pods(most);
-            let mut change = self.of_target(lane, target, Column::Scale, &fields, lifts);
-            change.faults.splice(0..0, faults);
-            change.pods = pods;
-            changes.push(change);
+            let change = self.of_target(lane, target, Column::Scale, &fields, lifts);
+            changes.push(change.with(faults, pods));
         }
         // A Rollout that runs the template of a target is more of its pods.
         let runs = |object: Object<'a>, target: &Target| {
@@ -367,9 +359,8 @@ impl<'a> Edit<'a> {
                 lifts.push(lifts::workload::unlisted_rollout(target));
             }
             let pods = self.pods(most);
-            let mut change = self.of_target(lane, target, Column::Scale, &fields, lifts);
-            change.pods = pods;
-            changes.push(change);
+            let change = self.of_target(lane, target, Column::Scale, &fields, lifts);
+            changes.push(change.with(vec![], pods));
         }
     }
 
@@ -386,9 +377,8 @@ impl<'a> Edit<'a> {
             let fields = self.fields();
             let lifts = lifts::scaled_job::job(old, self.new, &fields);
             let pods = self.pods(|o| pods::job::FORMULA.of(o, 0));
-            let mut change = self.of_target(lane, target, Column::Scale, &fields, lifts);
-            change.pods = pods;
-            changes.push(change);
+            let change = self.of_target(lane, target, Column::Scale, &fields, lifts);
+            changes.push(change.with(vec![], pods));
         }
     }
 
@@ -407,9 +397,8 @@ impl<'a> Edit<'a> {
                 let fields = self.fields();
                 let lifts = lifts::workload::scale(self.old, self.new, &fields);
                 let pods = self.pods(|o| Pods::up_to(workload::scale_replicas(o)));
-                let mut change = self.of_target(lane, target, Column::Scale, &fields, lifts);
-                change.pods = pods;
-                changes.push(change);
+                let change = self.of_target(lane, target, Column::Scale, &fields, lifts);
+                changes.push(change.with(vec![], pods));
             }
         }
     }
@@ -425,9 +414,8 @@ impl<'a> Edit<'a> {
                 let fields = self.fields();
                 let lifts = lifts::replica_set::lifts(self.old, self.new, &fields);
                 let pods = self.pods(|o| Pods::up_to(workload::replicas(o)));
-                let mut change = self.of_target(lane, target, Column::Scale, &fields, lifts);
-                change.pods = pods;
-                changes.push(change);
+                let change = self.of_target(lane, target, Column::Scale, &fields, lifts);
+                changes.push(change.with(vec![], pods));
             }
         }
     }
@@ -441,9 +429,9 @@ impl<'a> Edit<'a> {
             if kinds.contains(&target.kind) && workload::is_replica_set_name(&target.name, name) {
                 let fields = self.fields();
                 let lifts = lifts::replica_set::scale(self.old, self.new, &fields);
-                let mut change = self.of_target(lane, target, Column::Scale, &fields, lifts);
-                change.pods = self.pods(|o| Pods::up_to(workload::scale_replicas(o)));
-                changes.push(change);
+                let pods = self.pods(|o| Pods::up_to(workload::scale_replicas(o)));
+                let change = self.of_target(lane, target, Column::Scale, &fields, lifts);
+                changes.push(change.with(vec![], pods));
             }
         }
     }

@@ -5,7 +5,7 @@
 //! since the defaults run pods too.
 
 use super::{Absent, Effect, Row, Table};
-use crate::objects::object::is_empty;
+use crate::objects::object::{is_empty, same};
 use gate::parse::{get, Json};
 
 /// Prefixes of the annotations by which KEDA and Argo Rollouts are told what to do
@@ -79,9 +79,6 @@ struct Walk<'t> {
 
 impl Walk<'_> {
     fn node(&mut self, old: &Json, new: &Json) {
-        if old == new {
-            return;
-        }
         if let Some(row) = self.subtree() {
             self.presence(old, new);
             if !alike(old, new) {
@@ -140,6 +137,9 @@ impl Walk<'_> {
     }
 
     fn key(&mut self, key: &str, old: &Json, new: &Json) {
+        if same(old, new) {
+            return;
+        }
         let (path, shown) = (self.path.len(), self.shown.len());
         for text in [&mut self.path, &mut self.shown] {
             if key.contains(['.', '/', '[']) {
@@ -162,8 +162,12 @@ impl Walk<'_> {
         self.path.push_str("[]");
         for i in 0..items(old).max(items(new)) {
             let item = |value| Json::as_array(value).and_then(|items| items.get(i));
+            let (old, new) = (item(old).unwrap_or(&Json::Null), item(new).unwrap_or(&Json::Null));
+            if same(old, new) {
+                continue;
+            }
             self.shown.push_str(&format!("[{i}]"));
-            self.node(item(old).unwrap_or(&Json::Null), item(new).unwrap_or(&Json::Null));
+            self.node(old, new);
             self.shown.truncate(shown);
         }
         self.path.truncate(path);
@@ -175,7 +179,7 @@ impl Walk<'_> {
         let is_absent = |value: &Json| is_absent(value, absent) && !self.is_entry(value);
         let same = match (is_absent(old), is_absent(new)) {
             (true, true) => true,
-            (false, false) => old == new,
+            (false, false) => same(old, new),
             _ => false,
         };
         if !same {

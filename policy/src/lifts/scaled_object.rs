@@ -10,7 +10,7 @@ use crate::objects::hpa;
 use crate::objects::scaled_object::{ScaledObject, HPA_OWNERSHIP, TRANSFER_OWNERSHIP};
 use crate::speed::triggers::{self, Several};
 use crate::speed::{behavior, strategy, Faster};
-use gate::ceiling::PAUSED;
+use gate::ceiling::{ReplicaSpec, PAUSED};
 use gate::target::Target;
 
 const NAMES: Names = Names {
@@ -23,12 +23,12 @@ const HPA_CONFIG: &str = "spec.advanced.horizontalPodAutoscalerConfig";
 /// An update of a ScaledObject on the same target.
 pub fn update(old: ScaledObject, new: ScaledObject, changes: &Changes) -> Vec<Lift> {
     let mut lifts = Vec::new();
-    let numbers = new.replicas();
+    let (had, numbers) = (old.replicas(), new.replicas());
     if changes.any(&[Effect::Pods, Effect::Hold, Effect::Speed]) {
-        lifts.extend(fallback(Some(old), new));
+        lifts.extend(fallback(Some(old), new, &numbers));
     }
     if changes.any(&[Effect::Pods, Effect::Hold]) {
-        lifts.extend(of_numbers(Some(&old.replicas()), &numbers, &NAMES));
+        lifts.extend(of_numbers(Some(&had), &numbers, &NAMES));
         if new.target().group != old.target().group {
             lifts.push(Lift::unbounded(
                 "spec.scaleTargetRef.apiVersion",
@@ -37,27 +37,25 @@ pub fn update(old: ScaledObject, new: ScaledObject, changes: &Changes) -> Vec<Li
         }
         lifts.extend(handovers(Some(old), new));
     }
-    let paused = |so: ScaledObject| {
-        let replicas = so.replicas();
-        replicas.paused || replicas.paused_replicas.is_some()
-    };
+    let paused = |numbers: &ReplicaSpec| numbers.paused || numbers.paused_replicas.is_some();
     // A paused target scales on nothing (Flagger's typed client drops fields
     // that it does not know when it pauses), so while frozen it stays paused:
     // what was changed meanwhile may drive it faster.
-    if !paused(new) {
-        if paused(old) && changes.any(&[Effect::Pods, Effect::Hold]) {
+    if !paused(&numbers) {
+        if paused(&had) && changes.any(&[Effect::Pods, Effect::Hold]) {
             lifts.push(Lift::faster(&annotation(PAUSED), "goes away", most(&numbers)));
         }
         if !changes.is_empty() {
-            lifts.extend(faster(sooner(old, new, changes), most(&numbers)));
+            let most = most(&numbers);
+            lifts.extend(faster(sooner(old, new, most, changes), most));
         }
         lifts.extend(unknown(changes));
     }
     lifts
 }
 
-/// Fields by which the target rises sooner under the same maximum.
-fn sooner(old: ScaledObject, new: ScaledObject, changes: &Changes) -> Vec<Faster> {
+/// Fields by which the target rises sooner to the same `most`.
+fn sooner(old: ScaledObject, new: ScaledObject, most: i64, changes: &Changes) -> Vec<Faster> {
     let mut found = Vec::new();
     if changes.any(&[Effect::Pods, Effect::Speed]) {
         let threshold = |so: ScaledObject| so.failure_threshold();
@@ -90,7 +88,6 @@ fn sooner(old: ScaledObject, new: ScaledObject, changes: &Changes) -> Vec<Faster
     }
     if changes.any(&[Effect::Speed, Effect::Hold]) {
         let path = format!("{HPA_CONFIG}.behavior");
-        let most = most(&new.replicas());
         found.extend(behavior::faster(&path, old.behavior(), new.behavior(), most));
     }
     found
@@ -102,11 +99,11 @@ fn by_formula(so: ScaledObject) -> bool {
 }
 
 /// Replicas that failing triggers lift the target to.
-fn fallback(old: Option<ScaledObject>, new: ScaledObject) -> Option<Lift> {
+fn fallback(old: Option<ScaledObject>, new: ScaledObject, numbers: &ReplicaSpec) -> Option<Lift> {
     let before = old.map(|old| old.fallback_height());
     let after = new.fallback_height();
     // Where the target rests it is anyway.
-    let rests = after <= new.replicas().rest();
+    let rests = after <= numbers.rest();
     if after <= before.unwrap_or(0) || rests || old.is_some_and(by_formula) {
         return None;
     }
@@ -131,8 +128,9 @@ pub fn create(
     retargeted: bool,
     changes: &Changes,
 ) -> Vec<Lift> {
-    let mut lifts = of_numbers(None, &new.replicas(), &NAMES);
-    lifts.extend(fallback(None, new));
+    let numbers = new.replicas();
+    let mut lifts = of_numbers(None, &numbers, &NAMES);
+    lifts.extend(fallback(None, new, &numbers));
     lifts.extend(handovers(None, new));
     if retargeted {
         lifts.push(Lift::unbounded("spec.scaleTargetRef", "moves onto a target of the lane"));

@@ -6,13 +6,13 @@
 //! in as soon as an HPA has any `behavior`, so a written default is no change.
 
 use super::object::{number, Object};
-use super::quantity::quantity;
+use super::quantity::{decimal, quantity, written};
 use gate::parse::Json;
 
 const DEFAULT_SCALE_DOWN_WINDOW_S: i64 = 300;
 pub const DEFAULT_SCALE_UP_WINDOW_S: i64 = 0;
 /// `--horizontal-pod-autoscaler-tolerance`.
-const DEFAULT_TOLERANCE: f64 = 0.1;
+const DEFAULT_TOLERANCE: &str = "0.1";
 const DEFAULT_SCALE_UP_POLICIES: [ScalingPolicy; 2] = [
     ScalingPolicy { kind: "Pods", value: 4, period_s: 15 },
     ScalingPolicy { kind: "Percent", value: 100, period_s: 15 },
@@ -64,9 +64,14 @@ impl<'a> Behavior<'a> {
     /// reacts to everything.
     pub fn tolerance(self) -> f64 {
         match self.scale_up().at(&["tolerance"]) {
-            Json::Null => DEFAULT_TOLERANCE,
+            Json::Null => decimal(DEFAULT_TOLERANCE).unwrap_or(0.0),
             value => quantity(value).unwrap_or(0.0),
         }
+    }
+
+    /// The same for a message.
+    pub fn written_tolerance(self) -> String {
+        written(self.scale_up().at(&["tolerance"]), DEFAULT_TOLERANCE)
     }
 
     pub fn scale_up_policies(self) -> Vec<ScalingPolicy<'a>> {

@@ -1,5 +1,6 @@
 //! A Kubernetes quantity (`8`, `500m`, `1.5k`, `2Gi`) as a number.
 
+use gate::fields::shown;
 use gate::parse::{tree, Json};
 
 /// Powers of ten and of two (apimachinery `pkg/api/resource/suffix.go`).
@@ -30,6 +31,15 @@ pub fn quantity(value: &Json) -> Option<f64> {
             Some(decimal(digits)? * factor)
         }
         value => value.as_f64(),
+    }
+}
+
+/// The same for a message.
+pub fn written(value: &Json, default: &str) -> String {
+    match value {
+        Json::Null => default.to_owned(),
+        Json::Str(text) => text.to_string(),
+        value => shown(value),
     }
 }
 

@@ -34,10 +34,11 @@ impl<'a> ScaledObject<'a> {
     }
 
     pub fn replicas(self) -> ReplicaSpec {
+        let spec = Object(self.0.at(&["spec"]));
         ReplicaSpec {
-            max: self.0.number(&["spec", "maxReplicaCount"]),
-            min: self.0.number(&["spec", "minReplicaCount"]),
-            idle: self.0.number(&["spec", "idleReplicaCount"]),
+            max: spec.number(&["maxReplicaCount"]),
+            min: spec.number(&["minReplicaCount"]),
+            idle: spec.number(&["idleReplicaCount"]),
             paused_replicas: self.0.annotation(PAUSED_REPLICAS).map(|text| {
                 // KEDA deletes the HPA before a negative number fails at the target.
                 text.parse::<u32>()

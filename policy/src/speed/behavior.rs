@@ -25,7 +25,7 @@ pub fn faster(path: &str, old: Behavior, new: Behavior, most: i64) -> Option<Fas
         return Some(Faster::new(at("stabilizationWindowSeconds"), note));
     }
     if new.tolerance() < old.tolerance() - ROUNDING {
-        let note = format!("{} -> {}", old.tolerance(), new.tolerance());
+        let note = format!("{} -> {}", old.written_tolerance(), new.written_tolerance());
         return Some(Faster::new(at("tolerance"), note));
     }
     let (mine, theirs) = (new.scale_up_policies(), old.scale_up_policies());

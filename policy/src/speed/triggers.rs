@@ -14,7 +14,7 @@ use super::Faster;
 use crate::fields::scaled_job::DEFAULT_CALCULATION;
 use crate::fields::trigger::{DEFAULT_METRIC_TYPE, DEFAULT_REFERENCE_KIND};
 use crate::objects::object::{alike, Object};
-use crate::objects::quantity::{decimal, quantity};
+use crate::objects::quantity::{decimal, quantity, written};
 use crate::objects::scalers::{Scaler, Unit};
 use crate::objects::trigger::{Threshold, Trigger};
 use gate::parse::{get, Json};
@@ -268,7 +268,9 @@ fn difference_of_metadata(old: Trigger, new: Trigger) -> Option<Faster> {
         if is_one_of_several {
             match (decimal(&at(old)), decimal(&at(new))) {
                 (Some(was), Some(is)) if is >= was => continue,
-                (Some(was), Some(is)) => return Some(Faster::new(field, format!("{was} -> {is}"))),
+                (Some(_), Some(_)) => {
+                    return Some(Faster::new(field, format!("{} -> {}", at(old), at(new))));
+                }
                 _ => {}
             }
         }
@@ -331,16 +333,18 @@ fn modifiers(old: Object, new: Object) -> Option<Faster> {
     if kind(old) != kind(new) {
         return Some(Faster::incomparable(field("metricType"), "another way to count"));
     }
-    for (key, absent) in [("target", None), ("activationTarget", Some(0.0))] {
+    for (key, absent) in [("target", ""), ("activationTarget", "0")] {
         let number = |o| match at(o, key) {
-            Json::Null => absent,
+            Json::Null => decimal(absent),
             text => quantity(&text),
         };
         match (number(old), number(new)) {
             _ if at(old, key) == at(new, key) => {}
             (Some(was), Some(is)) if is >= was => {}
-            (Some(was), Some(is)) => {
-                return Some(Faster::new(field(key), format!("{was} -> {is}")));
+            (Some(_), Some(_)) => {
+                let shown = |o| written(&at(o, key), absent);
+                let note = format!("{} -> {}", shown(old), shown(new));
+                return Some(Faster::new(field(key), note));
             }
             _ => return Some(Faster::incomparable(field(key), "not a number")),
         }
