@@ -228,7 +228,11 @@ fn the_policys_metadata_is_embedded() {
     assert_eq!(metadata["backgroundAudit"], false);
     assert_eq!(
         metadata["contextAwareResources"],
-        json!([{ "apiVersion": "v1", "kind": "ConfigMap" }])
+        json!([
+            { "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout" },
+            { "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject" },
+            { "apiVersion": "v1", "kind": "ConfigMap" },
+        ])
     );
     let answer = policy().call("protocol_version", b"").unwrap();
     assert_eq!(String::from_utf8_lossy(&answer), "\"v1\"");

@@ -31,7 +31,7 @@ fn median_admission(gateways: usize) -> Duration {
         });
         cluster.put(json!({
             "apiVersion": "v1", "kind": "ConfigMap",
-            "metadata": { "name": format!("canary-gate.{id}"), "namespace": "builds", "labels": { "canary-gate.dev/lane": "l" } },
+            "metadata": { "name": format!("canary-gate.{id}"), "namespace": "builds", "labels": { "canary-gate.dev/lane": "openclaw-build-lane" } },
             "data": { "verdict": verdict.to_string() }
         }));
         listed.push(json!({ "id": id, "az": "a", "writer": format!("system:serviceaccount:builds:canary-gate-{id}") }));

@@ -171,6 +171,13 @@ fn accounts_may_do_no_more_than_they_must() {
             for rule in role["rules"].as_array().unwrap() {
                 let text = rule.to_string();
                 roles += 1;
+                let looks_up = *rule
+                    == json!({ "apiGroups": ["keda.sh"], "resources": ["scaledobjects"], "verbs": ["get"] })
+                    || *rule
+                        == json!({ "apiGroups": ["argoproj.io"], "resources": ["rollouts"], "verbs": ["get"] });
+                if looks_up {
+                    continue;
+                }
                 assert!(named_or_config_maps(rule), "{text}");
                 let (verbs, named) = (&rule["verbs"], rule.get("resourceNames").is_some());
                 assert!(!text.contains('*') && !text.contains("delete"), "{text}");

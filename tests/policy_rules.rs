@@ -35,7 +35,7 @@ fn objects<'a>(case: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
     case[key].as_array().into_iter().flatten()
 }
 
-/// `state` is what the cluster holds, `listed` what lists still show where
+/// `objects` are what else there is. `state` is what the cluster holds, `listed` what lists still show where
 /// that is something else (a dead watch).
 fn cluster_of(case: &Value) -> Cluster {
     let mut cluster = Cluster::default();
@@ -49,7 +49,7 @@ fn cluster_of(case: &Value) -> Cluster {
             cluster.delete(text("/kind"), text("/metadata/namespace"), text("/metadata/name"));
         }
     }
-    for object in objects(case, "state") {
+    for object in objects(case, "state").chain(objects(case, "objects")) {
         cluster.put(object.clone());
     }
     cluster.fault = match case["fault"].as_str() {

@@ -13,6 +13,8 @@ use tests::root;
 use tests::schemas;
 use tests::simulation::modules;
 
+mod guarantee;
+
 const CHART: &str = "charts/canary-gate";
 
 /// What a program says, and whether it was content.
@@ -140,7 +142,7 @@ fn the_chart_follows_the_lanes_of_its_values() {
     }
     let freeze = by_name(&documents, "ClusterAdmissionPolicy", "canary-gate-scale-freeze");
     let conditions = freeze["spec"]["matchConditions"].to_string();
-    assert_eq!(conditions.matches("in ['openclaw-worker', 'reviewer']").count(), 2);
+    assert!(conditions.matches("['openclaw-worker', 'reviewer']").count() > 4, "{conditions}");
     let bindings = documents.iter().filter(|d| d["kind"] == "RoleBinding");
     let namespaces: BTreeSet<_> = bindings
         .map(|b| {
@@ -166,7 +168,8 @@ fn the_chart_takes_names_of_the_example_for_names() {
     let (guard, freeze) = (of("canary-gate-guard"), of("canary-gate-scale-freeze"));
     assert!(guard.contains("namespace.orValue('') in ['openclaw-worker']"), "{guard}");
     assert!(freeze.contains("namespace.orValue('') in ['openclaw-worker']"), "{freeze}");
-    assert_eq!(freeze.matches("name.orValue('') in ['builds']").count(), 2, "{freeze}");
+    assert!(freeze.matches("name.orValue('') in ['builds']").count() >= 2, "{freeze}");
+    assert!(!freeze.contains("['openclaw-worker'].exists"), "{freeze}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Puts the gateway's token for the API server where Envoy takes it from:
 #
-#   kubectl -n builds create token canary-gate-gw-a1 --duration 48h |
+#   kubectl -n canary-gate create token gw-a1 --duration 48h |
 #       kube-token.sh /etc/canary-gate/kube-token.json
 #
 # Run it as the user that Envoy runs as: the file is that user's alone. The token

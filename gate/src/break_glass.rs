@@ -28,14 +28,16 @@ pub struct Override {
     pub by: String,
     /// Replicas that every number may rise to.
     pub ceiling: u32,
+    /// When its object was made, by the API server.
+    pub created: Timestamp,
 }
 
 impl Override {
-    /// Reads the JSON of the key.
+    /// Reads the JSON of the key, in an object that was made at `created`.
     ///
     /// # Errors
     /// Every fault with its key, one text.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str, created: Timestamp) -> Result<Self, String> {
         let value = parse::tree(text.as_bytes())?;
         let mut faults = Faults::default();
         let mut f = Fields::of(&value, Path::Top, &mut faults);
@@ -49,13 +51,18 @@ impl Override {
         }
         f.finish();
         let (until, ceiling) = (until.unwrap_or_default(), ceiling.unwrap_or_default());
-        faults.or(Self { until, reason, by, ceiling }).map_err(|faults| faults.join("; "))
+        faults.or(Self { until, reason, by, ceiling, created }).map_err(|faults| faults.join("; "))
     }
 
-    /// Whether it excuses anything now. One that lasts longer than anybody may
-    /// write it was not checked when it was written, so it excuses nothing.
+    /// When it ends: as it says, and no later than an override of its age may last. Nothing
+    /// that is read shows that it was checked when it was written, but for when that was.
+    pub fn ends(&self, max_duration_s: u64) -> Timestamp {
+        self.until.min(self.created.plus_secs(max_duration_s))
+    }
+
+    /// Whether it excuses anything now.
     pub fn is_valid(&self, now: Timestamp, max_duration_s: u64) -> bool {
-        now < self.until && self.until <= now.plus_secs(max_duration_s)
+        now < self.ends(max_duration_s)
     }
 }
 
@@ -70,15 +77,17 @@ mod tests {
         format!(r#"{{"until":"{until}","reason":"incident 7","by":"alice","ceiling":8}}"#)
     }
 
+    /// Seconds from being made: now, and `until`.
     #[rstest]
-    #[case::just_ended(0, false)]
-    #[case::a_second(1, true)]
-    #[case::the_most(14_400, true)]
-    #[case::longer_than_anybody_may(14_401, false)]
-    fn validity(#[case] seconds: u64, #[case] expected: bool) {
-        let o = Override::parse(&text(NOW.plus_secs(seconds))).unwrap();
+    #[case::just_ended(60, 60, false)]
+    #[case::a_second(60, 61, true)]
+    #[case::the_last_second(14_399, 14_400, true)]
+    #[case::as_old_as_one_may_be(14_400, 20_000, false)]
+    #[case::planted_long_ago(900_000, 900_060, false)]
+    fn validity(#[case] now: u64, #[case] until: u64, #[case] expected: bool) {
+        let o = Override::parse(&text(NOW.plus_secs(until)), NOW).unwrap();
         assert_eq!(o.ceiling, 8);
-        assert_eq!(o.is_valid(NOW, 14_400), expected);
+        assert_eq!(o.is_valid(NOW.plus_secs(now), 14_400), expected);
     }
 
     #[rstest]
@@ -97,7 +106,7 @@ mod tests {
         "unknown field `max`"
     )]
     fn malformed_is_an_error(#[case] text: &str, #[case] expected: &str) {
-        let e = Override::parse(text).unwrap_err();
+        let e = Override::parse(text, NOW).unwrap_err();
         assert!(e.contains(expected), "{e}");
     }
 }

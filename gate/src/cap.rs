@@ -64,7 +64,12 @@ pub fn limit(
     canary: &Canary,
     disk: DiskLevel,
 ) -> Option<u32> {
-    let stable = size.stable(canary);
+    let part = target.replicas.unwrap_or(u32::MAX);
+    let stable = size.stable(canary).min(part);
+    let headroom = match (target.replicas, target.slice) {
+        (Some(_), Slice::Stable) => size.headroom.min(target.headroom.unwrap_or(0)),
+        _ => size.headroom.min(part),
+    };
     let has_canary_target = targets.iter().any(|t| t.slice == Slice::Canary);
     match target.slice {
         Slice::Stable if disk == DiskLevel::Red => Some(size.min_replicas),
@@ -72,7 +77,7 @@ pub fn limit(
         Slice::Stable if canary.aborted => Some(stable),
         // A canary keeps its own after an abort.
         slice if canary.active || canary.aborted => {
-            Some(share(slice, stable, size.headroom, has_canary_target))
+            Some(share(slice, stable, headroom, has_canary_target))
         }
         _ => None,
     }

@@ -15,6 +15,7 @@ use crate::scaling::share;
 use crate::signals::disk::DiskLevel;
 use crate::signals::Signal;
 use crate::slice::Slice;
+use crate::target::Target;
 use crate::threshold::MAX_FUTURE_S;
 use crate::time::Timestamp;
 use crate::verdict::Verdict;
@@ -114,6 +115,22 @@ pub struct Declared {
 }
 
 impl Declared {
+    /// For a target that has its own part of what its slice may have.
+    #[must_use]
+    pub fn of(self, target: Option<&Target>) -> Self {
+        let Some((target, part)) = target.and_then(|t| Some((t, t.replicas?))) else {
+            return self;
+        };
+        match target.slice {
+            Slice::Stable => Self {
+                stable_replicas: Some(self.stable_replicas.map_or(part, |all| all.min(part))),
+                headroom: self.headroom.min(target.headroom.unwrap_or(0)),
+                ..self
+            },
+            Slice::Canary => Self { headroom: self.headroom.min(part), ..self },
+        }
+    }
+
     /// What a slice may have while a canary is active; an absent stable value is none.
     pub fn share(&self, slice: Slice) -> u32 {
         let stable = self.stable_replicas.unwrap_or(0);

@@ -57,6 +57,10 @@ pub struct Target {
     pub az: Option<String>,
     /// A custom HPA name.
     pub hpa: Option<String>,
+    /// Its part of what its slice may have, where several targets share that.
+    pub replicas: Option<u32>,
+    /// Its part of the headroom beside, where it is stable and there is no canary target.
+    pub headroom: Option<u32>,
 }
 
 impl Target {
@@ -72,8 +76,12 @@ impl Target {
             }
         }
         let (scaled_object, az, hpa) = (f.text("scaledObject"), f.text("az"), f.text("hpa"));
+        let (replicas, headroom) = (f.number("replicas"), f.number("headroom"));
+        if headroom.is_some() && (replicas.is_none() || slice != Some(Slice::Stable)) {
+            f.fault("headroom", "is of a stable target that has `replicas`");
+        }
         f.finish();
-        Some(Self { kind: kind?, name, slice: slice?, scaled_object, az, hpa })
+        Some(Self { kind: kind?, name, slice: slice?, scaled_object, az, hpa, replicas, headroom })
     }
 }
 
@@ -99,6 +107,14 @@ mod tests {
     #[case(
         r#"{"kind":"DaemonSet","name":"x","slice":"stable"}"#,
         "target.kind: unknown variant `DaemonSet`, expected one of `Deployment`"
+    )]
+    #[case(
+        r#"{"kind":"Deployment","name":"x","slice":"stable","headroom":1}"#,
+        "target.headroom: is of a stable target"
+    )]
+    #[case(
+        r#"{"kind":"Deployment","name":"x","slice":"canary","replicas":1,"headroom":1}"#,
+        "target.headroom: is of a stable target"
     )]
     #[case(r#"{"name":"x"}"#, "target.kind: is missing; target.slice: is missing")]
     #[case(r#"{"kind":"Rollout","name":"","slice":"stable"}"#, "target.name: is missing or empty")]

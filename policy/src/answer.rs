@@ -112,7 +112,8 @@ fn refusal(
 }
 
 /// The object with `maxReplicaCount` lowered to what is allowed, where that
-/// alone makes it acceptable: also to KEDA, which wants a minimum below it.
+/// alone makes it acceptable: also to KEDA, which wants a minimum below it, and 1 at least
+/// (the CRD of KEDA 2.20).
 fn clamped(request: &Request, decisions: &[Decision]) -> Option<Value> {
     const MAX: &str = "maxReplicaCount";
     let mut least = i64::MAX;
@@ -126,7 +127,7 @@ fn clamped(request: &Request, decisions: &[Decision]) -> Option<Value> {
     let mut object = owned(&request.object);
     let spec = object.get_mut("spec")?.as_object_mut()?;
     let min = spec.get("minReplicaCount").and_then(Value::as_i64).unwrap_or(0);
-    if least < min.max(0) {
+    if least < min.max(1) {
         return None;
     }
     spec.insert(MAX.to_owned(), least.into());

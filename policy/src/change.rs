@@ -123,7 +123,7 @@ pub struct PodsInAll {
 }
 
 /// An edit, seen by one target of one lane, or by the lane as a whole.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Change<'a> {
     pub lane: &'a Lane,
     pub target: Option<&'a Target>,
@@ -137,6 +137,8 @@ pub struct Change<'a> {
     pub pods: Option<PodsInAll>,
     /// Paths of the fields with an effect that the edit changes.
     pub edited: Vec<String>,
+    /// What is looked up before a rejection stands.
+    pub look_up: Option<LookUp>,
 }
 
 impl Change<'_> {
@@ -146,5 +148,47 @@ impl Change<'_> {
         let table = [Rule::RedGate, Rule::CapFrozen, Rule::CanaryCap, Rule::CeilingBypass];
         (!self.lifts.is_empty() && table.iter().any(on))
             || self.faults.iter().any(|f| f.when != When::Always && on(&f.rule))
+    }
+}
+
+/// What is looked up for a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LookUp {
+    /// The ScaledObject that an HPA says it is made for. What KEDA makes of it was judged
+    /// there, so the HPA of a lane that is held can be made again, and let it shrink.
+    ScaledObject { name: String, uid: String },
+    /// A Rollout that may run the pods of the change's target: its `scale` does not say.
+    Rollout { name: String },
+}
+
+/// Kinds that are looked up besides ConfigMaps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookedUp {
+    ScaledObject,
+    Rollout,
+}
+
+impl LookedUp {
+    pub const fn api_version(self) -> &'static str {
+        match self {
+            LookedUp::ScaledObject => "keda.sh/v1alpha1",
+            LookedUp::Rollout => "argoproj.io/v1alpha1",
+        }
+    }
+
+    pub const fn kind(self) -> &'static str {
+        match self {
+            LookedUp::ScaledObject => "ScaledObject",
+            LookedUp::Rollout => "Rollout",
+        }
+    }
+}
+
+impl LookUp {
+    pub fn object(&self) -> (LookedUp, &str) {
+        match self {
+            LookUp::ScaledObject { name, .. } => (LookedUp::ScaledObject, name),
+            LookUp::Rollout { name } => (LookedUp::Rollout, name),
+        }
     }
 }

@@ -1,23 +1,27 @@
 //! Every look-up of the policy.
 //!
-//! The lane's state ConfigMaps and nothing else: a first list of a kind that
-//! is absent hangs until the webhook's time-out. One list for all lanes of a
+//! The lane's state ConfigMaps are listed, and nothing else: a first list of a kind
+//! that is absent hangs until the webhook's time-out. One list for all lanes of a
 //! namespace (the host keeps a watch for each distinct query, for good), with
-//! a field mask; a get past the host's cache where the list cannot be trusted.
+//! a field mask; a get past the host's cache where the list cannot be trusted, and of
+//! the one object that an edit rests on (`crate::look_up`).
 //! Errors of the host become the reason why a gateway is not known.
 //!
-//! Needs: `list`, `watch` and `get` on ConfigMaps of the lane's namespace for
-//! the policy server's account, and the kind in the policy's
-//! `contextAwareResources`.
+//! Needs: `list`, `watch` and `get` on ConfigMaps of the lane's namespace, and `get` on its
+//! ScaledObjects and Rollouts, for the policy server's account, and these kinds in the
+//! policy's `contextAwareResources`.
 
+use crate::change::LookedUp;
 use crate::decision::State;
 use crate::evaluation::Lookups;
+use crate::objects::config_map::ConfigMap;
+use crate::objects::Object;
 use crate::settings::Lane;
 use gate::break_glass::{self, Override, OVERRIDE_KEY};
 use gate::lane::{GatewayState, Unknown};
 use gate::parse::{get as at, tree, Json};
 use gate::time::Timestamp;
-use gate::verdict::{config_map_name, Verdict, LANE_LABEL, VERDICT_KEY};
+use gate::verdict::{config_map_name, LANE_LABEL, VERDICT_KEY};
 use kubewarden_policy_sdk::wapc_guest;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -32,13 +36,11 @@ impl Lookups for Host {
 
     fn state(&self, lane: &Lane, gateway: &GatewayState, now: Timestamp) -> GatewayState {
         let verdict = match get(lane, &config_map_name(&gateway.id)) {
-            Err(e) if e.contains("annot find") || e.contains("not found") => {
-                Err(not_found(lane, &gateway.id))
-            }
+            Err(e) if is_absence(&e) => Err(not_found(lane, &gateway.id)),
             Err(e) => Err(Unknown::Missing(e)),
             Ok(answer) => match json_of(&answer) {
                 Err(e) => Err(Unknown::Missing(e)),
-                Ok(object) => verdict_of(&object),
+                Ok(object) => ConfigMap(Object(&object)).verdict(&lane.name),
             },
         };
         GatewayState::of(&gateway.id, &gateway.az, verdict, lane.max_state_age.0, now)
@@ -46,7 +48,25 @@ impl Lookups for Host {
 
     fn override_of(&self, lane: &Lane) -> Option<Override> {
         let answer = get(lane, &break_glass::config_map_name(&lane.name)).ok()?;
-        override_of(&json_of(&answer).ok()?)
+        ConfigMap(Object(&json_of(&answer).ok()?)).break_glass(&lane.name)
+    }
+
+    fn object(&self, kind: LookedUp, namespace: &str, name: &str) -> Result<Vec<u8>, String> {
+        let of_metadata = ["name", "uid", "deletionTimestamp", "annotations"];
+        let mut field_masks: Vec<String> =
+            of_metadata.iter().map(|field| format!("metadata.{field}")).collect();
+        field_masks.push("spec".to_owned());
+        let request = Request {
+            api_version: kind.api_version(),
+            kind: kind.kind(),
+            namespace,
+            name: Some(name),
+            label_selector: None,
+            disable_cache: Some(true),
+            field_masks,
+        };
+        let read = call("get_resource", &request);
+        read.map_err(|e| if is_absence(&e) { "it is not there".to_owned() } else { e })
     }
 }
 
@@ -66,11 +86,12 @@ fn list(lane: &Lane, now: Timestamp) -> State {
             Err(e) => Err(Unknown::Missing(e.clone())),
             Ok(_) => find(&config_map_name(&g.id))
                 .ok_or_else(|| not_found(lane, &g.id))
-                .and_then(verdict_of),
+                .and_then(|object| ConfigMap(Object(object)).verdict(&lane.name)),
         };
         gateways.push(GatewayState::of(&g.id, &g.az, verdict, lane.max_state_age.0, now));
     }
-    let override_ = find(&break_glass::config_map_name(&lane.name)).and_then(override_of);
+    let override_ = find(&break_glass::config_map_name(&lane.name));
+    let override_ = override_.and_then(|o| ConfigMap(Object(o)).break_glass(&lane.name));
     State { gateways, override_ }
 }
 
@@ -116,7 +137,7 @@ struct Request<'a> {
     label_selector: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     disable_cache: Option<bool>,
-    field_masks: [String; 4],
+    field_masks: Vec<String>,
 }
 
 impl<'a> Request<'a> {
@@ -128,29 +149,16 @@ impl<'a> Request<'a> {
             name: None,
             label_selector: None,
             disable_cache: None,
-            field_masks: [
+            field_masks: vec![
                 "metadata.name".to_owned(),
+                "metadata.labels".to_owned(),
+                "metadata.creationTimestamp".to_owned(),
                 "metadata.deletionTimestamp".to_owned(),
                 format!("data.{VERDICT_KEY}"),
                 format!("data.{OVERRIDE_KEY}"),
             ],
         }
     }
-}
-
-/// One that cannot be read excuses nothing, nor does one that was deleted and
-/// that a finalizer keeps.
-fn override_of(object: &Json) -> Option<Override> {
-    if text_at(object, "metadata", "deletionTimestamp").is_some() {
-        return None;
-    }
-    Override::parse(text_at(object, "data", OVERRIDE_KEY)?).ok()
-}
-
-fn verdict_of(object: &Json) -> Result<Verdict, Unknown> {
-    let text = text_at(object, "data", VERDICT_KEY)
-        .ok_or_else(|| Unknown::Malformed(format!("data.{VERDICT_KEY} is not there")))?;
-    Verdict::parse(text).map_err(Unknown::Malformed)
 }
 
 fn not_found(lane: &Lane, id: &str) -> Unknown {
@@ -165,15 +173,22 @@ fn not_found(lane: &Lane, id: &str) -> Unknown {
 fn call(operation: &str, request: &Request) -> Result<Vec<u8>, String> {
     let payload = serde_json::to_vec(request).map_err(|e| e.to_string())?;
     wapc_guest::host_call("kubewarden", "kubernetes", operation, &payload)
-        .map_err(|e| explain(&e.to_string()))
+        .map_err(|e| explain(request, &e.to_string()))
 }
 
-fn explain(error: &str) -> String {
+/// Whether the host says that an object is not there.
+fn is_absence(error: &str) -> bool {
+    error.contains("annot find") || error.contains("not found")
+}
+
+fn explain(request: &Request, error: &str) -> String {
+    let Request { api_version, kind, .. } = request;
     let lower = error.to_ascii_lowercase();
     if lower.contains("not been granted access") {
-        format!("{error} Add `contextAwareResources: [{{apiVersion: v1, kind: ConfigMap}}]` to the ClusterAdmissionPolicy")
+        format!("{error} Add `contextAwareResources: [{{apiVersion: {api_version}, kind: {kind}}}]` to the ClusterAdmissionPolicy")
     } else if lower.contains("forbidden") {
-        format!("{error} Allow the policy server's service account to get, list and watch ConfigMaps in the lane's namespace")
+        let verbs = if request.name.is_some() { "get" } else { "get, list and watch" };
+        format!("{error} Allow the policy server's service account to {verbs} {kind}s in the lane's namespace")
     } else {
         error.to_owned()
     }

@@ -37,6 +37,13 @@ pub struct Decision<'a> {
     pub edited: Vec<String>,
 }
 
+impl Decision<'_> {
+    /// Whether any rule has anything against the change.
+    pub fn objects(&self) -> bool {
+        ![&self.rejections, &self.warnings, &self.excused].iter().all(|found| found.is_empty())
+    }
+}
+
 pub fn decide<'a>(
     settings: &Settings,
     change: &Change<'a>,
@@ -44,10 +51,13 @@ pub fn decide<'a>(
     now: Timestamp,
 ) -> Decision<'a> {
     let az = change.target.and_then(|t| t.az.as_deref());
-    let lane = LaneState::of(&state.gateways, az, change.lane.declared(), now);
+    let declared = change.lane.declared().of(change.target);
+    let lane = LaneState::of(&state.gateways, az, declared, now);
     let max_duration = settings.break_glass.as_ref().map(|b| b.max_duration.0);
-    let override_ =
-        state.override_.clone().filter(|o| max_duration.is_some_and(|max| o.is_valid(now, max)));
+    let override_ = state.override_.clone().zip(max_duration).and_then(|(o, max)| {
+        let until = o.ends(max);
+        o.is_valid(now, max).then_some(Override { until, ..o })
+    });
     let mut decision = Decision {
         lane: change.lane,
         rejections: vec![],

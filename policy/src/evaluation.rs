@@ -5,9 +5,10 @@
 //! may turn the answer, and then others are in question.
 
 use crate::answer::Answer;
-use crate::change::Change;
+use crate::change::{Change, LookedUp};
 use crate::decision::{self, Decision, State};
 use crate::fields::{self, Table};
+use crate::look_up;
 use crate::request::{Input, Kind};
 use crate::scope;
 use crate::settings::{Lane, Settings};
@@ -23,6 +24,11 @@ pub trait Lookups {
     fn state(&self, lane: &Lane, gateway: &GatewayState, now: Timestamp) -> GatewayState;
     /// The lane's override, past every cache.
     fn override_of(&self, lane: &Lane) -> Option<Override>;
+    /// One object, past every cache, as JSON.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    fn object(&self, kind: LookedUp, namespace: &str, name: &str) -> Result<Vec<u8>, String>;
 }
 
 /// What the policy answers to a request at a time.
@@ -48,19 +54,37 @@ pub fn answer_by(
     // The state of the last lane that was asked for: the changes of a lane follow one another.
     let mut listed: Option<(&str, State)> = None;
     for change in scope::changes(settings, &input.request, now, tables)? {
-        if !change.asks_for_state(settings) {
-            decisions.push(decision::decide(settings, &change, &State::default(), now));
+        let decision = decided(settings, &change, &mut listed, now, cluster);
+        let Some(look_up) = change.look_up.as_ref().filter(|_| decision.objects()) else {
+            decisions.push(decision);
             continue;
-        }
-        let state = match listed.take() {
-            Some((lane, state)) if lane == change.lane.name => state,
-            _ => cluster.list(change.lane, now),
         };
-        let (decision, state) = settled(settings, &change, state, now, cluster);
-        decisions.push(decision);
-        listed = Some((&change.lane.name, state));
+        let (kind, name) = look_up.object();
+        let read = cluster.object(kind, &change.lane.namespace, name);
+        if let Some(known) = look_up::settle(look_up, &change, &input.request, read) {
+            decisions.push(decided(settings, &known, &mut listed, now, cluster));
+        }
     }
     Ok(Answer::of(settings, &input.request, &decisions))
+}
+
+fn decided<'a>(
+    settings: &Settings,
+    change: &Change<'a>,
+    listed: &mut Option<(&'a str, State)>,
+    now: Timestamp,
+    cluster: &dyn Lookups,
+) -> Decision<'a> {
+    if !change.asks_for_state(settings) {
+        return decision::decide(settings, change, &State::default(), now);
+    }
+    let state = match listed.take() {
+        Some((lane, state)) if lane == change.lane.name => state,
+        _ => cluster.list(change.lane, now),
+    };
+    let (decision, state) = settled(settings, change, state, now, cluster);
+    *listed = Some((&change.lane.name, state));
+    decision
 }
 
 fn settled<'a>(

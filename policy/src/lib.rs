@@ -17,6 +17,7 @@ pub mod pods;
 pub mod speed;
 pub mod change;
 pub mod lifts;
+pub mod look_up;
 pub mod rejection;
 pub mod rules;
 pub mod scope;

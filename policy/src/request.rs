@@ -135,6 +135,8 @@ pub enum Kind {
     ScaledJob,
     HorizontalPodAutoscaler,
     Workload(TargetKind),
+    /// `rollouts/status`.
+    RolloutStatus,
     /// What a Deployment and a Rollout make their pods by.
     ReplicaSet,
     /// `autoscaling/v1 Scale` of whatever has replicas.
@@ -161,6 +163,9 @@ impl Kind {
             ("apps", "Deployment") => Kind::Workload(TargetKind::Deployment),
             ("apps", "ReplicaSet") => Kind::ReplicaSet,
             ("apps", "StatefulSet") => Kind::Workload(TargetKind::StatefulSet),
+            ("argoproj.io", "Rollout") if request.sub_resource == "status" => {
+                return Some(Kind::RolloutStatus)
+            }
             ("argoproj.io", "Rollout") => Kind::Workload(TargetKind::Rollout),
             ("batch", "Job" | "CronJob") => Kind::Job,
             ("", "ConfigMap") => Kind::ConfigMap,
@@ -255,6 +260,7 @@ mod tests {
     #[case("keda.sh", "ScaledObject", "", Some(Kind::ScaledObject))]
     #[case("keda.sh", "ScaledObject", "status", Some(Kind::ScaledObjectStatus))]
     #[case("keda.sh", "ScaledJob", "status", None)]
+    #[case("argoproj.io", "Rollout", "status", Some(Kind::RolloutStatus))]
     #[case("apps", "Deployment", "", Some(Kind::Workload(TargetKind::Deployment)))]
     #[case("apps", "Deployment", "status", None)]
     #[case("batch", "Job", "status", Some(Kind::Job))]

@@ -5,7 +5,7 @@
 //! none. An edit touches a lane when the old or the new object does, so
 //! neither is retargeting.
 
-use crate::change::{Change, Fault, Lift, PodsInAll, When};
+use crate::change::{Change, Fault, Lift, LookUp, PodsInAll, When};
 use crate::fields::{Changes, Table};
 use crate::lifts;
 use crate::objects::config_map::ConfigMap;
@@ -69,6 +69,7 @@ pub fn changes<'a>(
                 Kind::ScaledJob => edit.scaled_job(lane, &mut changes),
                 Kind::HorizontalPodAutoscaler => edit.hpa(lane, &mut changes),
                 Kind::Workload(kind) => edit.workload(lane, kind, &mut changes),
+                Kind::RolloutStatus => edit.rollout_status(lane, &mut changes),
                 Kind::Scale => edit.scale(lane, &mut changes),
                 Kind::Job => {
                     changes
@@ -146,6 +147,7 @@ impl<'a> Edit<'a> {
             faults: vec![fault],
             pods: None,
             edited: vec![],
+            look_up: None,
         })
     }
 
@@ -171,6 +173,7 @@ impl<'a> Edit<'a> {
             lifts,
             pods: None,
             edited,
+            look_up: None,
         }
     }
 
@@ -188,7 +191,7 @@ impl<'a> Edit<'a> {
         let may_poll = matches!(kind, Kind::ScaledObject | Kind::ScaledJob | Kind::Measurement);
         if may_poll && !(here && lane.targets.iter().any(own)) {
             changes.extend(
-                self.of_lane(lane, queue_trigger::foreign_caller(lane, self.old, self.new)),
+                self.of_lane(lane, queue_trigger::foreign_caller(kind, lane, self.old, self.new)),
             );
         }
     }
@@ -320,14 +323,19 @@ impl<'a> Edit<'a> {
             }
             let pods = self.pods(most);
             let change = self.of_target(lane, target, Column::Ceiling, &fields, lifts);
-            changes.push(change.with(faults, pods));
+            let owner = lifts::replica_set::owner(self.new).filter(|o| o.kind == "ScaledObject");
+            let look_up = owner.filter(|_| old.is_none()).map(|owner| LookUp::ScaledObject {
+                name: owner.name.to_owned(),
+                uid: owner.uid.to_owned(),
+            });
+            changes.push(Change { look_up, ..change.with(faults, pods) });
         }
     }
 
     fn workload(&self, lane: &'a Lane, kind: TargetKind, changes: &mut Vec<Change<'a>>) {
         let most = |o: Object<'a>| lifts::workload::most(kind, o, workload::replicas(o));
         for target in self.named(lane, kind) {
-            let declared = lane.declared().share(target.slice).into();
+            let declared = lane.declared().of(Some(target)).share(target.slice).into();
             let fields = self.fields();
             let lifts = lifts::workload::workload(kind, self.old, self.new, declared, &fields);
             let mut faults: Vec<Fault> = self.skill_lock(kind).into_iter().collect();
@@ -349,7 +357,7 @@ impl<'a> Edit<'a> {
         let is_listed = self.named(lane, kind).next().is_some();
         for target in lane.targets.iter().filter(|t| runs(self.new, t)) {
             let old = self.old.filter(|old| runs(*old, target));
-            let declared = lane.declared().share(target.slice).into();
+            let declared = lane.declared().of(Some(target)).share(target.slice).into();
             let fields = self.fields();
             if fields.is_empty() {
                 continue;
@@ -364,9 +372,19 @@ impl<'a> Edit<'a> {
         }
     }
 
+    fn rollout_status(&self, lane: &'a Lane, changes: &mut Vec<Change<'a>>) {
+        let Some(old) = self.old else { return };
+        for target in self.named(lane, TargetKind::Rollout) {
+            let fields = self.fields();
+            let lifts = Vec::from_iter(lifts::workload::rollout_status(old, self.new, &fields));
+            changes.push(self.of_target(lane, target, Column::Scale, &fields, lifts));
+        }
+    }
+
     /// A Job that KEDA made for a ScaledJob of the lane.
     fn job_of_scaled_job(&self, lane: &'a Lane, changes: &mut Vec<Change<'a>>) {
-        let Some(old) = self.old else { return };
+        // KEDA makes Jobs, and no CronJobs.
+        let Some(old) = self.old.filter(|_| self.request.kind == "Job") else { return };
         let label = old.text(&["metadata", "labels", JOB_LABEL]);
         let owner = lifts::replica_set::owner(old).filter(|o| o.kind == "ScaledJob");
         let is_its = |t: &&Target| {
@@ -392,13 +410,20 @@ impl<'a> Edit<'a> {
         let is_other =
             |kind: TargetKind| !of.is_empty() && of != kind.resource() && of != kind.name();
         let known = TargetKind::ALL.iter().any(|k| !is_other(*k));
+        let is_its =
+            |target: &Target| !is_other(target.kind) && self.request.may_be_named(&target.name);
+        // A Rollout may run the template of a Deployment, and its Scale does not say.
+        let is_unlisted = of == TargetKind::Rollout.resource() && !lane.targets.iter().any(is_its);
         for target in &lane.targets {
-            if known && !is_other(target.kind) && self.request.may_be_named(&target.name) {
+            let may_be_run = is_unlisted && target.kind == TargetKind::Deployment;
+            if known && (is_its(target) || may_be_run) {
                 let fields = self.fields();
                 let lifts = lifts::workload::scale(self.old, self.new, &fields);
                 let pods = self.pods(|o| Pods::up_to(workload::scale_replicas(o)));
                 let change = self.of_target(lane, target, Column::Scale, &fields, lifts);
-                changes.push(change.with(vec![], pods));
+                let look_up =
+                    may_be_run.then(|| LookUp::Rollout { name: self.request.name.clone() });
+                changes.push(Change { look_up, ..change.with(vec![], pods) });
             }
         }
     }
@@ -420,19 +445,22 @@ impl<'a> Edit<'a> {
         }
     }
 
-    /// A Scale has no owner, so a ReplicaSet is a target's by its name. Nobody is exempt: the
-    /// controllers write the ReplicaSet itself.
+    /// A Scale has no owner, so a ReplicaSet is a target's by its name, or may be one by a
+    /// selector such as the controllers write; a name alone says nothing, since a controller
+    /// takes up what matches its selector. Nobody is exempt: the controllers write the
+    /// ReplicaSet itself.
     fn scale_of_replica_set(&self, lane: &'a Lane, changes: &mut Vec<Change<'a>>) {
-        for target in &lane.targets {
-            let kinds = [TargetKind::Deployment, TargetKind::Rollout];
-            let name = self.request.name.as_str();
-            if kinds.contains(&target.kind) && workload::is_replica_set_name(&target.name, name) {
-                let fields = self.fields();
-                let lifts = lifts::replica_set::scale(self.old, self.new, &fields);
-                let pods = self.pods(|o| Pods::up_to(workload::scale_replicas(o)));
-                let change = self.of_target(lane, target, Column::Scale, &fields, lifts);
-                changes.push(change.with(vec![], pods));
-            }
+        let kinds = [TargetKind::Deployment, TargetKind::Rollout];
+        let mut targets = lane.targets.iter().filter(|target| kinds.contains(&target.kind));
+        let is_its = |t: &&Target| workload::is_replica_set_name(&t.name, &self.request.name);
+        let by_name = targets.clone().find(is_its);
+        let has_owner = workload::is_of_a_controller(self.new);
+        if let Some(target) = by_name.or_else(|| targets.next().filter(|_| has_owner)) {
+            let fields = self.fields();
+            let lifts = lifts::replica_set::scale(self.old, self.new, &fields);
+            let pods = self.pods(|o| Pods::up_to(workload::scale_replicas(o)));
+            let change = self.of_target(lane, target, Column::Scale, &fields, lifts);
+            changes.push(change.with(vec![], pods));
         }
     }
 

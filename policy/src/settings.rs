@@ -4,6 +4,9 @@
 //! a misspelt `stableReplicas` that is silently ignored would be a cap that
 //! does not exist.
 
+mod holes;
+mod names;
+
 use gate::break_glass::BREAK_GLASS;
 use gate::fields::{Faults, Fields, Path};
 use gate::lane::{Declared, WhenStale};
@@ -155,11 +158,12 @@ impl Settings {
         for (i, lane) in settings.lanes.iter().enumerate() {
             lane.find_twins(i, &mut faults);
         }
+        holes::find(&settings, &mut faults);
         faults.or(settings).map_err(SettingsError)
     }
 
-    /// Reads settings that were checked when they were installed: all faults,
-    /// but not names of a thousand gateways against each other.
+    /// Reads settings that were checked when they were installed: all faults, but neither
+    /// holes nor names of a thousand gateways against each other.
     ///
     /// # Errors
     /// Every fault, each with its path.

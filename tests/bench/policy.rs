@@ -67,7 +67,9 @@ fn list(gateways: usize) -> Vec<u8> {
                 reason: "canary_5xx_rate 0.003 (limit 0.005): 13 errors in 4211 requests over 5 buckets".into(),
             };
             let verdict = serde_json::to_string(&verdict).unwrap();
-            json!({ "metadata": { "name": format!("canary-gate.gw-{i}") }, "data": { "verdict": verdict } })
+            let labels = json!({ "canary-gate.dev/lane": "openclaw-build-lane" });
+            let metadata = json!({ "name": format!("canary-gate.gw-{i}"), "labels": labels, "creationTimestamp": "2026-11-24T08:30:00Z" });
+            json!({ "metadata": metadata, "data": { "verdict": verdict } })
         })
         .collect();
     serde_json::to_vec(&json!({ "apiVersion": "v1", "kind": "ConfigMapList", "items": items }))

@@ -171,6 +171,20 @@ impl Story<'_> {
         let patch = json!({ "data": { "verdict": "{}" } });
         let answer = self.api().patch(STATE, &patch)?;
         self.judged("the verdict edited by somebody else", answer, Some("state-owner"))?;
+        for (name, labels) in [
+            ("canary-gate.gw-z9", json!({})),
+            ("canary-gate.gw-z9", json!({ "canary-gate.dev/lane": "openclaw-build-lane" })),
+        ] {
+            let planted = json!({
+                "apiVersion": "v1", "kind": "ConfigMap", "data": { "verdict": "{}" },
+                "metadata": { "name": name, "namespace": "builds", "labels": labels },
+            });
+            let path = "/api/v1/namespaces/builds/configmaps";
+            let answer = self.api().call("POST", path, "application/json", Some(&planted))?;
+            let how = if labels == json!({}) { "without" } else { "with" };
+            let step = format!("a state planted for a gateway to come, {how} the lane's label");
+            self.judged(&step, answer, Some("state-owner"))?;
+        }
         let job = json!({
             "apiVersion": "batch/v1", "kind": "Job", "metadata": { "name": "promote", "namespace": "builds" },
             "spec": { "template": { "spec": { "restartPolicy": "Never", "containers": [{ "name": "c", "image": "rsync", "command": ["rsync", "-a", "--delete", "a/", "b/"] }] } } },

@@ -191,8 +191,7 @@ impl Story<'_> {
     }
 
     fn token_is_revoked(&mut self) -> Result<()> {
-        let account =
-            format!("/api/v1/namespaces/builds/serviceaccounts/{}", rig::account("gw-a1"));
+        let account = format!("/api/v1/namespaces/{}/serviceaccounts/gw-a1", rig::ACCOUNTS);
         let before = self.failures();
         let answer = self.api().call("DELETE", &account, "application/json", None)?;
         self.judged("gw-a1's account is deleted, and its token with it", answer, None)?;

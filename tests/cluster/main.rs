@@ -26,6 +26,7 @@ mod row;
 mod rows;
 mod shipped;
 mod story;
+mod unasked;
 
 use anyhow::{Context, Result};
 use control_plane::ControlPlane;

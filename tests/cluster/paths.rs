@@ -195,11 +195,11 @@ impl<'a> Field<'a> {
         self.own(object, name)
     }
 
-    fn path(&self, at: At, row: &Row, name: &str) -> String {
+    fn path(&self, at: At, row: &Row, name: &str) -> Result<String> {
         let ns = self.namespace;
         let keda = format!("/apis/keda.sh/v1alpha1/namespaces/{ns}");
         let kind = if row.kind == Kind::StatefulSet { "statefulsets" } else { "deployments" };
-        match at {
+        Ok(match at {
             At::ScaledObject => format!("{keda}/scaledobjects/{name}"),
             At::ScaledObjectStatus => format!("{keda}/scaledobjects/{name}/status"),
             At::ScaledJob => format!("{keda}/scaledjobs/{name}"),
@@ -210,19 +210,28 @@ impl<'a> Field<'a> {
             }
             At::Workload => format!("/apis/apps/v1/namespaces/{ns}/{kind}/{name}"),
             At::Scale => format!("/apis/apps/v1/namespaces/{ns}/{kind}/{name}/scale"),
-        }
+            At::ReplicaSet | At::ReplicaSetScale => {
+                let of_it =
+                    format!("/apis/apps/v1/namespaces/{ns}/replicasets?labelSelector=app={name}");
+                let list = self.api.get(&of_it)?;
+                let found = list["items"][0]["metadata"]["name"].as_str();
+                let found = found.with_context(|| format!("{name} has no ReplicaSet"))?;
+                let scale = if matches!(at, At::ReplicaSetScale) { "/scale" } else { "" };
+                format!("/apis/apps/v1/namespaces/{ns}/replicasets/{found}{scale}")
+            }
+        })
     }
 
     /// The answer to one edit.
     fn edit(&self, edit: &Edit, row: &Row, name: &str) -> Result<(u16, Value)> {
         match edit {
             Edit::Patch(at, patch) => {
-                self.api.patch(&self.path(*at, row, name), &self.own(patch.clone(), name))
+                self.api.patch(&self.path(*at, row, name)?, &self.own(patch.clone(), name))
             }
             Edit::Apply(change) => {
                 let mut object = self.scaled_object(name, row);
                 merge(&mut object, change);
-                let path = self.path(At::ScaledObject, row, name);
+                let path = self.path(At::ScaledObject, row, name)?;
                 let query = format!("{path}?fieldManager=cluster");
                 self.api.call("PATCH", &query, "application/apply-patch+yaml", Some(&object))
             }
@@ -233,7 +242,7 @@ impl<'a> Field<'a> {
                 };
                 merge(&mut made, &self.own(object.clone(), name));
                 let new = made["metadata"]["name"].as_str().unwrap_or(name).to_owned();
-                let path = self.path(*at, row, &new);
+                let path = self.path(*at, row, &new)?;
                 let (collection, _) = path.rsplit_once('/').context("a path")?;
                 self.wait_until_gone(&path)?;
                 self.api.call("POST", collection, "application/json", Some(&made))
@@ -249,11 +258,14 @@ impl<'a> Field<'a> {
                 let paused = annotation("paused", Some("true"));
                 if row.edits.iter().any(|e| matches!(e, Edit::Patch(_, patch) if *patch == paused))
                 {
-                    self.wait_until_gone(&self.path(At::Hpa, row, name))?;
+                    self.wait_until_gone(&self.path(At::Hpa, row, name)?)?;
                 }
-                let path = self.path(*at, row, name);
+                let path = self.path(*at, row, name)?;
                 let answer = self.api.call("DELETE", &path, "application/json", None)?;
-                self.wait_until_gone(&path)?;
+                // KEDA makes its HPA again at once.
+                if !matches!(at, At::Hpa) {
+                    self.wait_until_gone(&path)?;
+                }
                 Ok(answer)
             }
         }
@@ -290,7 +302,8 @@ impl<'a> Field<'a> {
         }
         let jobs = self.api.get(&format!("/apis/batch/v1/namespaces/{ns}/jobs"))?;
         for job in jobs["items"].as_array().into_iter().flatten() {
-            let owner = job.pointer("/metadata/labels/scaledjob.keda.sh~1name");
+            // Also those that KEDA does not find any more.
+            let owner = job.pointer("/metadata/ownerReferences/0/name");
             if let Some(count) = owner.and_then(Value::as_str).and_then(|o| found.get_mut(o)) {
                 *count += 1;
             }
@@ -309,7 +322,7 @@ impl<'a> Field<'a> {
 
     /// What a write of replicas itself answered, before anything could clamp it.
     fn note_answer(&mut self, name: &str, edit: &Edit, answer: &Value) {
-        if matches!(edit, Edit::Patch(At::Workload | At::Scale, _)) {
+        if matches!(edit, Edit::Patch(At::Workload | At::Scale | At::ReplicaSetScale, _)) {
             let declared = answer.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(0);
             let most = self.most.entry(name.to_owned()).or_default();
             *most = (*most).max(declared);
@@ -346,7 +359,10 @@ impl<'a> Field<'a> {
         let end = self.replicas()?;
         for (i, row) in self.rows.iter().enumerate() {
             let (most, end) = (reached(self, i), end.get(&name(i)).copied().unwrap_or(-1));
-            if !(row.is_about(most, row.reaches) || row.races && most < row.reaches) {
+            let is_right = row.is_about(most, row.reaches)
+                || row.races && most < row.reaches
+                || row.goes_on && most > row.reaches;
+            if !is_right {
                 wrong.push(format!("{} {}: {most}, not {}", name(i), row.what, row.reaches));
             }
             if row.ends.is_some_and(|ends| ends != end) {
@@ -359,6 +375,7 @@ impl<'a> Field<'a> {
             }
             seen.push(match row.ends.filter(|ends| *ends != row.reaches) {
                 Some(ends) => format!("{}, then {ends}", row.reaches),
+                None if row.goes_on => format!("{most}, and no end"),
                 None if row.races => format!("{} or less", row.reaches),
                 None => row.reaches.to_string(),
             });
@@ -424,6 +441,13 @@ impl<'a> Field<'a> {
             if row.frozen[1] > row.frozen[0] {
                 wrong.push(format!("{} {}: {:?} replicas", name(i), row.what, row.frozen));
             }
+            if let Some(leaves) =
+                self.rows.get(i).filter(|r| r.rule.is_none()).and_then(|r| r.leaves)
+            {
+                if !leaves.holds(self.api, self.namespace, &name(i))? {
+                    wrong.push(format!("{} {}: its HPA is not {leaves:?}", name(i), row.what));
+                }
+            }
             if self.rows.get(i).is_some_and(|r| r.kind == Kind::ScaledJob) {
                 // As many as it may have, whether or not it made one too many.
                 row.frozen = self.rows.get(i).map_or([0; 3], |r| [r.rests; 3]);
@@ -448,6 +472,7 @@ impl<'a> Field<'a> {
             format!("/apis/autoscaling/v2/namespaces/{ns}/horizontalpodautoscalers"),
             format!("/apis/apps/v1/namespaces/{ns}/deployments"),
             format!("/apis/apps/v1/namespaces/{ns}/statefulsets"),
+            format!("/apis/apps/v1/namespaces/{ns}/replicasets"),
             format!("/apis/batch/v1/namespaces/{ns}/jobs"),
         ] {
             let list = self.api.get(&path)?;

@@ -45,10 +45,8 @@ pub fn token_file(gateway: &str) -> PathBuf {
     root("target/cluster/tokens").join(format!("{gateway}.json"))
 }
 
-/// The service account of a gateway.
-pub fn account(gateway: &str) -> String {
-    format!("canary-gate-{gateway}")
-}
+/// Where the gateways' accounts are, each called as its gateway.
+pub const ACCOUNTS: &str = "canary-gate";
 
 pub fn read(path: &str) -> Result<String> {
     fs::read_to_string(root(path)).with_context(|| path.to_owned())
@@ -68,10 +66,21 @@ fn settings() -> Result<Value> {
     let policy: Value = serde_yaml_ng::from_str(&read(GUARD)?)?;
     let mut settings = policy["spec"]["settings"].clone();
     let lane = &mut settings["lanes"][0];
-    lane["targets"].as_array_mut().context("targets")?.extend(paths::targets());
+    let targets = lane["targets"].as_array_mut().context("targets")?;
+    targets[0]["replicas"] = 6.into();
+    targets[0]["headroom"] = 1.into();
+    // What the gateways say of the lane is lower than their parts, so it holds for each.
+    let others = paths::targets();
+    let part = |mut target: Value| {
+        target["replicas"] = 100.into();
+        target
+    };
+    let all = 6 + 100 * others.len();
+    targets.extend(others.into_iter().map(part));
+    lane["stableReplicas"] = all.into();
     lane["minReplicas"]["stable"] = 0.into();
     let gateways = lane["gateways"].as_array_mut().context("gateways")?;
-    let writer = format!("system:serviceaccount:builds:{}", account("gw-b1"));
+    let writer = format!("system:serviceaccount:{ACCOUNTS}:gw-b1");
     gateways.push(json!({ "id": "gw-b1", "az": "b", "writer": writer }));
     Ok(settings)
 }
@@ -148,7 +157,7 @@ fn as_second(config: &mut Value) {
 pub fn admit_gateway(plane: &ControlPlane, gateway: &str) -> Result<()> {
     let role = read("deploy/rbac/gateway-gw-a1.yaml")?.replace("gw-a1", gateway);
     plane.api.apply_yaml(&role, |_| {})?;
-    write_token(gateway, &plane.api.token_of("builds", &account(gateway))?)
+    write_token(gateway, &plane.api.token_of(ACCOUNTS, gateway)?)
 }
 
 impl Rig {

@@ -14,6 +14,9 @@ pub enum At {
     Hpa,
     Workload,
     Scale,
+    /// Of the workload's first ReplicaSet.
+    ReplicaSet,
+    ReplicaSetScale,
 }
 
 pub enum Edit {
@@ -54,6 +57,8 @@ pub struct Row {
     pub reaches: i64,
     /// Whether KEDA may be quicker than the HPA, so that it is less.
     pub races: bool,
+    /// Whether it goes on, so that there are more the longer one looks.
+    pub goes_on: bool,
     /// Where the replicas end, where nobody guards; none is where they reach.
     pub ends: Option<i64>,
     /// What is true of its HPA then.
@@ -74,6 +79,7 @@ impl Row {
             rule: Some("ceiling-bypass"),
             reaches: 6,
             races: false,
+            goes_on: false,
             ends: None,
             leaves: None,
         }
@@ -143,6 +149,12 @@ impl Row {
     pub fn races(mut self) -> Self {
         self.races = true;
         self
+    }
+
+    /// More than this many, and no end.
+    pub fn goes_on(mut self, replicas: i64) -> Self {
+        self.goes_on = true;
+        self.reaches(replicas)
     }
 
     /// With that annotation from the start.

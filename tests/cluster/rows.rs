@@ -133,8 +133,9 @@ redis(&json!({}))] });
         Row::new("a trigger added", "the HPA takes the highest")
             .before(1, few(&json!({ "listName": "empty" })))
             .spec(another),
-        Row::new("useCachedMetrics", "what the HPA reads is KEDA's last poll")
-            .spec(json!({ "triggers": [with(redis(&json!({})), &json!({ "useCachedMetrics": true }))] }))
+        Row::new("useCachedMetrics taken away", "what the HPA reads is asked for at each sync")
+            .before(3, json!({ "triggers": [with(redis(&json!({})), &json!({ "useCachedMetrics": true }))] }))
+            .spec(json!({ "triggers": [redis(&json!({}))] }))
             .stays(),
         Row::new("another authenticationRef", "the trigger fails, and the HPA holds")
             .spec(json!({ "triggers": [with(redis(&json!({})), &json!({ "authenticationRef": { "name": "none" } }))] }))
@@ -328,7 +329,62 @@ fn workloads() -> Vec<Row> {
             .then(Edit::Patch(At::ScaledJob, json!({ "spec": { "minReplicaCount": 5 } })))
             .reaches(5);
     least.kind = Kind::ScaledJob;
+    let scaled_job = |what, claim, change: Value| {
+        let mut row = Row::new(what, claim).then(Edit::Patch(At::ScaledJob, change));
+        row.kind = Kind::ScaledJob;
+        row
+    };
+    let mut ordinals = Row::new("a StatefulSet's first ordinal", "new pods before the old ones go")
+        .then(Edit::Patch(At::Workload, json!({ "spec": { "ordinals": { "start": 6 } } })))
+        .races();
+    ordinals.kind = Kind::StatefulSet;
+    let more = || Edit::Patch(At::ReplicaSetScale, json!({ "spec": { "replicas": 6 } }));
+    let pause = || Edit::Patch(At::Workload, json!({ "spec": { "paused": true } }));
+    let mut recreates =
+        Row::new("the ReplicaSet of a Deployment that recreates", "the Deployment takes it back")
+            .then(more())
+            .ends(3);
+    recreates.workload = json!({ "spec": { "strategy": { "type": "Recreate" } } });
     vec![
+        scaled_job(
+            "a ScaledJob's own label, by which Jobs are counted",
+            "KEDA finds none of its Jobs, and makes as many again at each poll",
+            json!({
+                "metadata": { "labels": { "scaledjob.keda.sh/name": "another" } },
+                "spec": { "triggers": triggers(&json!({})) },
+            }),
+        )
+        .before(0, json!({ "triggers": idle_queue() }))
+        .goes_on(9),
+        scaled_job(
+            "a ScaledJob's strategy that counts no running Job",
+            "as many again at each poll",
+            json!({ "spec": { "scalingStrategy": { "strategy": "custom", "customScalingRunningJobPercentage": "0" } } }),
+        )
+        .goes_on(9),
+        scaled_job(
+            "a ScaledJob's minimum above its maximum",
+            "the maximum twice",
+            json!({ "spec": { "minReplicaCount": 4 } }),
+        ),
+        ordinals,
+        Row::new("the ReplicaSet of a Deployment", "the Deployment takes it back")
+            .then(more())
+            .ends(3),
+        Row::new("the ReplicaSet of a paused Deployment", "the Deployment takes back its only one")
+            .then(pause())
+            .then(more())
+            .ends(3),
+        recreates,
+        Row::new("a label that the Deployment finds its ReplicaSet by", "it makes another beside it")
+            .then(Edit::Patch(At::ReplicaSet, json!({ "metadata": { "labels": { "app": "another" } } })))
+            .races(),
+        Row::new("KEDA's HPA deleted", "KEDA makes it again, as its ScaledObject has it")
+            .before(6, json!({ "maxReplicaCount": 9 }))
+            .then(Edit::Delete(At::Hpa))
+            .passes()
+            .stays()
+            .leaves(Leaves::Bounds(1, 9)),
         Row::new("a Deployment's spec.replicas", "the HPA clamps at its next sync")
             .then(Edit::Patch(At::Workload, json!({ "spec": { "replicas": 6 } })))
             .by("cap-frozen")

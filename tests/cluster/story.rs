@@ -324,6 +324,7 @@ impl<'a> Story<'a> {
 
     /// The webhook dies: what `Fail` with `matchConditions` lets through.
     fn outage(&mut self) -> Result<()> {
+        self.prepare_unasked()?;
         self.rig.webhook()?.kill();
         let (status, answer) =
             self.api().patch(SCALED_OBJECT, &json!({ "spec": { "maxReplicaCount": 12 } }))?;
@@ -343,6 +344,6 @@ impl<'a> Story<'a> {
         let mine = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "app", "namespace": "builds" } });
         self.api().apply(&mine)?;
         self.saw("the webhook is dead: ConfigMaps of others, also in the lane's namespace", "200");
-        Ok(())
+        self.unasked()
     }
 }

@@ -62,6 +62,12 @@ fn request(edit: &Value, fixtures: &Path) -> Value {
         Some(resource) => resource.to_owned(),
         None => format!("{}s", kind.to_ascii_lowercase()),
     };
+    // A Scale is of another group than what it scales.
+    let of = match resource.as_str() {
+        "deployments" | "statefulsets" | "replicasets" => ("apps", "v1"),
+        "rollouts" => ("argoproj.io", "v1alpha1"),
+        _ => (group, version),
+    };
     let operation = text("operation").unwrap_or(if is_create { "CREATE" } else { "UPDATE" });
     let user = match &edit["user"] {
         Value::Null => json!({ "username": "kubernetes-admin" }),
@@ -70,7 +76,7 @@ fn request(edit: &Value, fixtures: &Path) -> Value {
     json!({
         "uid": "1",
         "kind": { "group": group, "version": version, "kind": kind },
-        "resource": { "group": group, "version": version, "resource": resource },
+        "resource": { "group": of.0, "version": of.1, "resource": resource },
         "subResource": edit["subresource"],
         "name": new["metadata"]["name"],
         "namespace": new["metadata"]["namespace"],

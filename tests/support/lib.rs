@@ -2,6 +2,7 @@
 
 pub mod admission;
 pub mod client;
+pub mod edits;
 pub mod envoy;
 pub mod http2;
 pub mod schemas;

@@ -4,11 +4,21 @@
 {{- $text := $root.Files.Get (printf "files/kubewarden/%s.yaml" (index . 1)) }}
 {{- $settings := $root.Values.settings }}
 {{- $targets := list }}
-{{- range $settings.lanes }}{{ range .targets }}{{ $targets = append $targets .name }}{{ end }}{{ end }}
-{{- $lists := dict "['builds']" (include "canary-gate.namespaces" $root | fromYamlArray) "['openclaw-worker']" ($targets | uniq) }}
+{{- $least := list }}
+{{- range $settings.lanes }}
+{{- range .targets }}{{ $targets = append $targets .name }}{{ end }}
+{{- $least = append $least (dig "stable" 1 (default dict .minReplicas)) }}
+{{- end }}
+{{- $lists := dict
+  "['builds']" (include "canary-gate.list" (include "canary-gate.namespaces" $root | fromYamlArray))
+  "['openclaw-worker']" (include "canary-gate.list" ($targets | uniq))
+  "[1]" (printf "[%s]" (join ", " ($least | uniq))) }}
+{{- with $settings.replicaSetWriters }}
+{{- $_ := set $lists "['system:serviceaccount:kube-system:deployment-controller', 'system:kube-controller-manager']" (include "canary-gate.list" .) }}
+{{- end }}
 {{- /* First marks, then names: a name may be one of the example's. */}}
 {{- range $example, $_ := $lists }}{{ $text = $text | replace $example (printf "@%s@" (sha256sum $example)) }}{{ end }}
-{{- range $example, $names := $lists }}{{ $text = $text | replace (printf "@%s@" (sha256sum $example)) (include "canary-gate.list" $names) }}{{ end }}
+{{- range $example, $list := $lists }}{{ $text = $text | replace (printf "@%s@" (sha256sum $example)) $list }}{{ end }}
 {{- $policy := $text | fromYaml }}
 {{- if $policy.Error }}{{ fail $policy.Error }}{{ end }}
 {{- $image := $root.Values.image }}

@@ -323,3 +323,29 @@ proptest! {
         prop_assert!(s.refusal(slice, column, Some(old), old - less, &|_| true, &|_| true).is_none());
     }
 }
+
+#[rstest]
+#[case::all("stable", None, (Some(6), 2))]
+#[case::a_part("stable", Some(4), (Some(4), 0))]
+#[case::and_of_the_headroom("stable beside", Some(4), (Some(4), 2))]
+#[case::no_more_than_all("stable", Some(9), (Some(6), 0))]
+#[case::of_the_headroom("canary", Some(1), (Some(6), 1))]
+#[case::no_more_than_the_headroom("canary", Some(9), (Some(6), 2))]
+fn a_target_has_its_part(
+    #[case] slice: &str,
+    #[case] replicas: Option<u32>,
+    #[case] expected: (Option<u32>, u32),
+) {
+    let (slice, beside) = slice.split_once(' ').map_or((slice, None), |(s, _)| (s, Some(9)));
+    let target = serde_json::json!({"kind": "Deployment", "name": "w", "slice": slice, "replicas": replicas, "headroom": beside});
+    let target: Target = serde_json::from_value(target).unwrap();
+    let declared = Declared {
+        stable_replicas: Some(6),
+        headroom: 2,
+        min_stable: 1,
+        has_canary_target: false,
+        when_stale: WhenStale::Freeze,
+    };
+    let d = declared.of(Some(&target));
+    assert_eq!((d.stable_replicas, d.headroom), expected);
+}

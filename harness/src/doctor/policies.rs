@@ -61,6 +61,66 @@ fn unnamed(policy: &Value) -> BTreeSet<(String, String)> {
     found
 }
 
+/// Kinds that the policy looks up, and the resource that makes it do so.
+const LOOKED_UP: [(&str, Option<&str>, &str, &str); 3] = [
+    (
+        "ConfigMap",
+        None,
+        "contextAwareResources does not grant v1 ConfigMap",
+        "Add it: the policy finds no state without, and refuses every raise.",
+    ),
+    (
+        "ScaledObject",
+        Some("horizontalpodautoscalers"),
+        "contextAwareResources does not grant keda.sh/v1alpha1 ScaledObject",
+        "Add it: an HPA that KEDA makes again is refused without while the lane is held.",
+    ),
+    (
+        "Rollout",
+        Some("rollouts/scale"),
+        "contextAwareResources does not grant argoproj.io/v1alpha1 Rollout",
+        "Add it: the scale of a Rollout that is not listed is refused without.",
+    ),
+];
+
+/// Other lists of a policy's conditions that are not what its settings say; each with its lane.
+fn disagreements(policy: &Value) -> Vec<(String, String)> {
+    let conditions = policy["spec"]["matchConditions"].as_array().into_iter().flatten();
+    let expressions: Vec<&str> = conditions.filter_map(|c| c["expression"].as_str()).collect();
+    // The list that stands before a macro, or after a field.
+    let before = |marker: &str| -> Vec<BTreeSet<String>> {
+        let of = |e: &&str| -> Vec<BTreeSet<String>> {
+            let heads = e.split(marker).collect::<Vec<_>>();
+            let lists =
+                heads.iter().take(heads.len() - 1).filter_map(|head| head.rsplit('[').next());
+            lists
+                .map(|list| {
+                    list.split(',').map(|n| n.trim().trim_matches('\'').to_owned()).collect()
+                })
+                .collect()
+        };
+        expressions.iter().flat_map(of).collect()
+    };
+    let settings = &policy["spec"]["settings"];
+    let mut found = BTreeSet::new();
+    for lane in settings["lanes"].as_array().into_iter().flatten() {
+        let name = lane["name"].as_str().unwrap_or_default().to_owned();
+        let least = lane["minReplicas"]["stable"].as_u64().unwrap_or(1);
+        let is_kept =
+            |list: &BTreeSet<String>| list.iter().any(|n| n.parse().is_ok_and(|n: u64| n >= least));
+        if before("].all(least").iter().any(|list| !is_kept(list)) {
+            found.insert((name.clone(), format!("do not keep minReplicas.stable {least}")));
+        }
+        for target in lane["targets"].as_array().into_iter().flatten() {
+            let target = target["name"].as_str().unwrap_or_default();
+            if before("].exists(t,").iter().any(|list| !list.contains(target)) {
+                found.insert((name.clone(), format!("do not name the ReplicaSets of {target}")));
+            }
+        }
+    }
+    found.into_iter().collect()
+}
+
 /// `metadata` is the policy's own: every kind that it judges.
 pub fn check(policies: &[Value], metadata: &Value) -> Vec<Fault> {
     let mut faults = vec![];
@@ -115,11 +175,18 @@ pub fn check(policies: &[Value], metadata: &Value) -> Vec<Fault> {
             );
         }
         let resources_read = spec["contextAwareResources"].to_string();
-        if !resources_read.contains("\"ConfigMap\"") {
+        let asks = resources(policy);
+        for (kind, resource, what, remedy) in LOOKED_UP {
+            let is_needed = resource.is_none_or(|resource| asks.contains(resource));
+            if is_needed && !resources_read.contains(&format!("\"{kind}\"")) {
+                fault(policy, what, remedy);
+            }
+        }
+        for (lane, what) in disagreements(policy) {
             fault(
                 policy,
-                "contextAwareResources does not grant v1 ConfigMap",
-                "Add it: the policy finds no state without, and refuses every raise.",
+                &format!("its matchConditions {what} of lane {lane}"),
+                "Put it into their lists as the settings have it: conditions leave out what they do not name.",
             );
         }
         if spec["backgroundAudit"] == true {
@@ -201,9 +268,10 @@ mod tests {
             policy["spec"]["settings"]["lanes"][0]["targets"][0]["name"] = json!("reviewer");
         }
         let faults = check(&policies, &metadata);
-        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert_eq!(faults.len(), 2, "{faults:?}");
         assert!(faults[0].what.starts_with("policy canary-gate-scale-freeze"), "{faults:?}");
         assert!(faults[0].what.contains("do not name reviewer"), "{faults:?}");
+        assert!(faults[1].what.contains("do not name the ReplicaSets of reviewer"), "{faults:?}");
     }
 
     #[test]
@@ -220,6 +288,8 @@ mod tests {
     #[case("/timeoutEvalSeconds", json!(5), "timeoutEvalSeconds is not below")]
     #[case("/mutating", json!(true), "spec.mutating and settings.mode disagree")]
     #[case("/contextAwareResources", json!([]), "does not grant v1 ConfigMap")]
+    #[case("/contextAwareResources", json!([{ "kind": "ConfigMap" }]), "does not grant keda.sh/v1alpha1 ScaledObject")]
+    #[case("/settings/lanes/0/minReplicas", json!({ "stable": 3 }), "do not keep minReplicas.stable 3 of lane openclaw-build-lane")]
     #[case("/backgroundAudit", json!(true), "backgroundAudit is on")]
     #[case("/rules/0/operations", json!(["DELETE"]), "its rules ask about DELETE")]
     #[case("/settings/lanes/0/headroom", json!(2), "its settings are not those of")]

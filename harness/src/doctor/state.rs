@@ -7,6 +7,7 @@ use crate::module::CompiledModule;
 use crate::policy_host::PolicyHost;
 use crate::scenario::setup::admission_request;
 use anyhow::Result;
+use gate::break_glass;
 use gate::threshold::MAX_FUTURE_S;
 use gate::time::Timestamp;
 use gate::verdict::{self, Verdict};
@@ -81,12 +82,9 @@ pub fn clocks(lane: &Lane, config_maps: &[Value]) -> Vec<Fault> {
             continue;
         };
         let text = object["data"][verdict::VERDICT_KEY].as_str().unwrap_or_default();
-        let managers = object["metadata"]["managedFields"].as_array().into_iter().flatten();
-        let written = managers
-            .filter(|m| m.pointer("/fieldsV1/f:data/f:verdict").is_some())
-            .filter_map(|m| Timestamp::parse(m["time"].as_str()?).ok())
-            .max();
-        let (Ok(verdict), Some(written)) = (Verdict::parse(text), written) else { continue };
+        let (Ok(verdict), Some(written)) = (Verdict::parse(text), written(object)) else {
+            continue;
+        };
         let off_s = verdict.observed_at.since(written);
         if off_s.abs() > MAX_FUTURE_S {
             let way = if off_s > 0 { "ahead of" } else { "behind" };
@@ -97,6 +95,60 @@ pub fn clocks(lane: &Lane, config_maps: &[Value]) -> Vec<Fault> {
         }
     }
     faults
+}
+
+/// States and overrides that stood there before the policy: nobody judged who wrote them.
+/// `policy` is the lane's, as the API server has it.
+pub fn older_than(policy: &Value, lane: &Lane, config_maps: &[Value]) -> Vec<Fault> {
+    let time = |object: &Value| {
+        Timestamp::parse(object["metadata"]["creationTimestamp"].as_str().unwrap_or_default()).ok()
+    };
+    let Some(installed) = time(policy) else { return vec![] };
+    let glass = break_glass::config_map_name(&lane.name);
+    let mut faults = vec![];
+    for object in config_maps {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        if name == glass && time(object).is_some_and(|made| made < installed) {
+            faults.push(Fault::new(
+                format!("ConfigMap {}/{name} is older than the policy", lane.namespace),
+                "Look who wrote it, and delete it: it may lift the freeze.",
+            ));
+        }
+        let is_state = lane.gateways.iter().any(|(id, _)| verdict::config_map_name(id) == name);
+        if is_state && written(object).is_some_and(|at| at < installed) {
+            faults.push(Fault::new(
+                format!(
+                    "ConfigMap {}/{name} was last written before the policy was there",
+                    lane.namespace
+                ),
+                "Look at that gateway; delete the state if it is not its own.",
+            ));
+        }
+    }
+    faults
+}
+
+/// When a gateway's verdict was last written, by the API server's clock.
+fn written(object: &Value) -> Option<Timestamp> {
+    let managers = object["metadata"]["managedFields"].as_array().into_iter().flatten();
+    managers
+        .filter(|m| m.pointer("/fieldsV1/f:data/f:verdict").is_some())
+        .filter_map(|m| Timestamp::parse(m["time"].as_str()?).ok())
+        .max()
+}
+
+/// Accounts of gateways that those who edit the workers may act as.
+pub fn accounts(lane: &Lane) -> Vec<Fault> {
+    let prefix = format!("system:serviceaccount:{}:", lane.namespace);
+    let is_here = |(_, writer): &&(String, String)| writer.starts_with(&prefix);
+    let fault = |(gateway, writer): &(String, String)| {
+        Fault::new(
+            format!("gateway {gateway}'s account {writer} is in the workers' namespace"),
+            "Move it into one of its own, as deploy/rbac/gateway-gw-a1.yaml: the role `edit` may \
+             impersonate accounts and start pods under them, and so write verdicts.",
+        )
+    };
+    lane.gateways.iter().filter(is_here).map(fault).collect()
 }
 
 #[cfg(test)]
@@ -129,5 +181,49 @@ mod tests {
         let faults = clocks(&lane, &[object]);
         assert_eq!(faults.len(), usize::from(expected.is_some()), "{faults:?}");
         assert!(expected.is_none_or(|text| faults[0].what.contains(text)), "{faults:?}");
+    }
+
+    fn lane(writer: &str) -> Lane {
+        Lane {
+            name: "l".into(),
+            namespace: "builds".into(),
+            gateways: vec![("gw-a1".into(), writer.into())],
+            targets: vec![],
+        }
+    }
+
+    #[rstest]
+    #[case::after("canary-gate.break-glass.l", "2026-11-24T09:00:01Z", None)]
+    #[case::planted(
+        "canary-gate.break-glass.l",
+        "2026-11-24T08:59:59Z",
+        Some("is older than the policy")
+    )]
+    #[case::of_another_lane("canary-gate.break-glass.m", "2026-11-24T08:59:59Z", None)]
+    #[case::written_since("canary-gate.gw-a1", "2026-11-24T09:00:01Z", None)]
+    #[case::never_since(
+        "canary-gate.gw-a1",
+        "2026-11-24T08:59:59Z",
+        Some("was last written before")
+    )]
+    fn what_stood_there_before(
+        #[case] name: &str,
+        #[case] at: &str,
+        #[case] expected: Option<&str>,
+    ) {
+        let policy = json!({ "metadata": { "creationTimestamp": "2026-11-24T09:00:00Z" } });
+        let object = json!({ "metadata": { "name": name, "creationTimestamp": at, "managedFields": [
+            { "time": at, "fieldsV1": { "f:data": { "f:verdict": {} } } },
+        ] } });
+        let faults = older_than(&policy, &lane(""), &[object]);
+        assert_eq!(faults.len(), usize::from(expected.is_some()), "{faults:?}");
+        assert!(expected.is_none_or(|text| faults[0].what.contains(text)), "{faults:?}");
+    }
+
+    #[rstest]
+    #[case("system:serviceaccount:builds:gw-a1", 1)]
+    #[case("system:serviceaccount:canary-gate:gw-a1", 0)]
+    fn accounts_beside_the_workers(#[case] writer: &str, #[case] expected: usize) {
+        assert_eq!(accounts(&lane(writer)).len(), expected);
     }
 }

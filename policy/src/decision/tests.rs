@@ -58,6 +58,7 @@ fn override_to(ceiling: u32, seconds: u64) -> Option<Override> {
         reason: "incident 7".into(),
         by: "alice".into(),
         ceiling,
+        created: NOW,
     })
 }
 
@@ -78,8 +79,13 @@ fn an_override_excuses_up_to_its_ceiling_while_it_lasts() {
         assert_eq!(counts(&s, &request(6, 8), &state(override_to(8, 60))), (0, 0, 1));
         assert_eq!(counts(&s, &request(6, 9), &state(override_to(8, 60))), (1, 0, 0));
         assert_eq!(counts(&s, &request(6, 8), &state(override_to(8, 0))), (1, 0, 0));
-        // Longer than anybody may write it: it was not checked.
-        assert_eq!(counts(&s, &request(6, 8), &state(override_to(8, 14_401))), (1, 0, 0));
+        // Older than anybody's may be, whatever it says.
+        let old = |o: Override| Override {
+            created: Timestamp::from_millis(NOW.millis() - 14_400_000),
+            ..o
+        };
+        let planted = override_to(8, 60).map(old);
+        assert_eq!(counts(&s, &request(6, 8), &state(planted)), (1, 0, 0));
     }
     let without = Settings { break_glass: None, ..settings() };
     assert_eq!(counts(&without, &raise(6, 8), &state(override_to(8, 60))), (1, 0, 0));

@@ -194,13 +194,13 @@ impl Walk<'_> {
         !value.is_null() && maps.iter().any(|map| self.path.starts_with(map))
     }
 
-    /// The row of a subtree that begins here.
+    /// The row of a subtree that begins here, unless a part of it has a row of its own.
     fn subtree(&mut self) -> Option<Row> {
         let len = self.path.len();
         self.path.push_str(".**");
         let row = self.table.find(&self.path);
         self.path.truncate(len);
-        row
+        row.filter(|row| !self.table.has_part(row))
     }
 
     /// The row of the map that has this key.

@@ -119,6 +119,13 @@ impl Table {
         self.parts.into_iter().flatten().filter(stands)
     }
 
+    /// Whether a row is of a part of this row's subtree.
+    fn has_part(&self, subtree: &Row) -> bool {
+        let Some(above) = subtree.path.strip_suffix("**") else { return false };
+        let is_part = |row: &Row| row.path.starts_with(above) && row.path != subtree.path;
+        self.parts.into_iter().flatten().any(is_part)
+    }
+
     /// The row of exactly this path. A kind's own row stands before one that all have.
     pub fn find(&self, path: &str) -> Option<Row> {
         let find = |rows: &'static [Row]| {
@@ -151,7 +158,7 @@ pub fn table(kind: Kind) -> Option<Table> {
         Kind::HorizontalPodAutoscaler => "HorizontalPodAutoscaler",
         Kind::Workload(TargetKind::Deployment) => "Deployment",
         Kind::Workload(TargetKind::StatefulSet) => "StatefulSet",
-        Kind::Workload(TargetKind::Rollout) => "Rollout",
+        Kind::Workload(TargetKind::Rollout) | Kind::RolloutStatus => "Rollout",
         Kind::Workload(TargetKind::ScaledJob) => "ScaledJob",
         Kind::ReplicaSet => "ReplicaSet",
         Kind::Job => "Job",

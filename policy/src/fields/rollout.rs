@@ -115,5 +115,6 @@ pub const ROWS: &[Row] = &[
     Row::new("spec.workloadRef.kind", Pods, WORKLOAD).absent(Absent::Text("Deployment")),
     Row::new("spec.workloadRef.name", Pods, WORKLOAD),
     Row::new("spec.workloadRef.scaleDown", Pods, cite!("argo-rollouts rollout/sync.go: whether the Deployment's own pods go")).absent(Absent::Text("never")),
-    Row::new("status.**", Nothing, cite!("written by its controller; the API server drops it from a write of the object itself")),
+    Row::new("status.**", Nothing, cite!("written by its controller; no number of it passes what the steps come to")),
+    Row::new("status.stableRS", Pods, cite!("argo-rollouts utils/replicaset: CheckStableRSExists; without one the new pods come at once beside those of before")),
 ];

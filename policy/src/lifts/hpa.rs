@@ -8,8 +8,8 @@ use super::autoscaler::{most, of_numbers, Names};
 use super::{annotation, faster, unknown};
 use crate::change::Lift;
 use crate::fields::{Changes, Effect};
-use crate::objects::hpa::{is_kedas, Hpa};
-use crate::objects::scaled_object::HPA_OWNERSHIP;
+use crate::objects::hpa::{default_name, is_kedas, Hpa};
+use crate::objects::scaled_object::{ScaledObject, HPA_OWNERSHIP};
 use crate::speed::{behavior, metrics};
 use gate::target::Target;
 
@@ -70,6 +70,30 @@ pub fn create(
     lifts.extend(unchecked(None, new));
     lifts.extend(unknown(changes));
     lifts
+}
+
+/// Whether an HPA is what KEDA makes of a ScaledObject (kedacore/keda `controllers/keda/hpa.go`,
+/// `newHPAForScaledObject`), or less: its name, target, numbers and behaviour. Of its metrics
+/// nothing says what they were made of; KEDA writes them back.
+pub fn follows(name: &str, hpa: Hpa, so: ScaledObject, uid: &str) -> bool {
+    let (numbers, said) = (hpa.replicas(), so.replicas());
+    let own_name = match so.hpa_name() {
+        "" => default_name(so.0.text(&["metadata", "name"])),
+        custom => custom.to_owned(),
+    };
+    let is_held = said.paused || said.paused_replicas.is_some();
+    let path = ["spec", "scaleTargetRef"];
+    let most = most(&numbers);
+    so.0.text(&["metadata", "uid"]) == uid
+        && so.0.at(&["metadata", "deletionTimestamp"]).is_null()
+        && name == own_name
+        && !is_held
+        && hpa.0.reference(&path) == so.target()
+        && numbers.ceiling() <= said.ceiling()
+        && numbers.floor() <= said.floor().max(1)
+        && (numbers.scale_up_disabled || !(said.paused_scale_out || said.scale_up_disabled))
+        && behavior::faster("spec.behavior", so.behavior(), hpa.behavior(), most).is_none()
+        && unchecked(None, hpa).is_none()
 }
 
 /// An HPA that comes onto a ReplicaSet of a target, past the target's own autoscaler.

@@ -76,7 +76,7 @@ pub struct Owner<'a> {
     pub kind: &'a str,
     pub name: &'a str,
     /// By which the controller knows what is its own (`controller_ref_manager.go`).
-    uid: &'a str,
+    pub uid: &'a str,
 }
 
 pub fn owner<'a>(object: Object<'a>) -> Option<Owner<'a>> {

@@ -24,6 +24,19 @@ pub fn scale(old: Option<Object>, new: Object, changes: &Changes) -> Vec<Lift> {
     Vec::from_iter(of_replicas(old.map(workload::scale_replicas), workload::scale_replicas(new)))
 }
 
+/// A write of `rollouts/status`. The stable ReplicaSet is what the steps go beside: Argo
+/// Rollouts names the first there is, and at the end of a rollout the new one. Any other
+/// name is that of none, and the new pods come at once (argo-rollouts
+/// `utils/replicaset/replicaset.go`, `CheckStableRSExists`).
+pub fn rollout_status(old: Object, new: Object, changes: &Changes) -> Option<Lift> {
+    let of = |object: Object<'_>, key: &str| object.text(&["status", key]).to_owned();
+    let (was, is) = (of(old, "stableRS"), of(new, "stableRS"));
+    let is_its_own = was.is_empty() || (!is.is_empty() && is == of(new, "currentPodHash"));
+    let note = "names no ReplicaSet that there is, so the new pods come at once beside all others";
+    (changes.any(&[Effect::Pods]) && was != is && !is_its_own)
+        .then(|| Lift::unbounded("status.stableRS", note))
+}
+
 /// The most pods of a workload at so many replicas.
 pub fn most(kind: TargetKind, object: Object, replicas: i64) -> Pods {
     match kind {

@@ -30,6 +30,13 @@ pub fn is_replica_set_name(workload: &str, name: &str) -> bool {
     hash.is_some_and(|hash| !hash.contains('-'))
 }
 
+/// Whether a Scale is of a ReplicaSet that a Deployment or Rollout made: both select by a
+/// hash of their own (Kubernetes `deployment_util.go`, argo-rollouts
+/// `pkg/apis/rollouts/v1alpha1`, `DefaultRolloutUniqueLabelKey`).
+pub fn is_of_a_controller(scale: Object) -> bool {
+    scale.text(&["status", "selector"]).contains("pod-template-hash")
+}
+
 /// The skill hash on the pod template.
 pub fn skill_hash<'a>(object: Object<'a>, kind: TargetKind, annotation: &str) -> Option<&'a str> {
     let template = match kind {

@@ -21,7 +21,7 @@ use crate::objects::{number, Object};
 use gate::ceiling::DEFAULT_MAX_REPLICAS;
 use gate::parse::Json;
 
-pub const FORMULA: Formula<11> = Formula {
+pub const FORMULA: Formula<12> = Formula {
     fields: [
         &["spec", "maxReplicaCount"],
         &["spec", "minReplicaCount"],
@@ -34,32 +34,33 @@ pub const FORMULA: Formula<11> = Formula {
         &["spec", "jobTargetRef", "completions"],
         &["spec", "jobTargetRef", "suspend"],
         &["metadata", "name"],
+        &["spec"],
     ],
     most: |values, _| most(values),
 };
 
 /// The same as [`FORMULA`] for Jobs that KEDA counts and takes off: what is compared where
 /// nothing bounds the Jobs before and after.
-pub const COUNTED: Formula<11> = Formula {
+pub const COUNTED: Formula<12> = Formula {
     fields: FORMULA.fields,
     most: |values, _| {
-        let [max, min, _, _, _, _, _, parallelism, completions, suspend, _] = *values;
+        let [max, min, _, _, _, _, _, parallelism, completions, suspend, _, spec] = *values;
         let (minimum, beside) = counts(max, min);
-        let pods = job::most(&[parallelism, completions, suspend]);
+        let pods = of_each(spec, &[parallelism, completions, suspend]);
         Pods::up_to(minimum).plus(Pods::up_to(beside)).times(pods)
     },
 };
 
-fn most(values: &[&Json; 11]) -> Pods {
+fn most(values: &[&Json; 12]) -> Pods {
     let (jobs, pods) = jobs_and_pods(values);
     jobs.times(pods)
 }
 
 /// The Jobs, and the pods of each.
-fn jobs_and_pods(values: &[&Json; 11]) -> (Pods, Pods) {
-    let [max, min, strategy, percentage, deduction, label, excluded, parallelism, completions, suspend, name] =
+fn jobs_and_pods(values: &[&Json; 12]) -> (Pods, Pods) {
+    let [max, min, strategy, percentage, deduction, label, excluded, parallelism, completions, suspend, name, spec] =
         *values;
-    let pods = job::most(&[parallelism, completions, suspend]);
+    let pods = of_each(spec, &[parallelism, completions, suspend]);
     let (minimum, beside) = counts(max, min);
     let jobs = if hides_its_jobs(label, excluded, name) {
         Pods::NO_BOUND
@@ -110,7 +111,18 @@ pub fn minimum(object: Object) -> Pods {
     let at = |key| object.at(&["spec", key]);
     let pods = ["parallelism", "completions", "suspend"]
         .map(|key| object.at(&["spec", "jobTargetRef", key]));
-    Pods::up_to(counts(at("maxReplicaCount"), at("minReplicaCount")).0).times(job::most(&pods))
+    let pods = of_each(object.at(&["spec"]), &pods);
+    Pods::up_to(counts(at("maxReplicaCount"), at("minReplicaCount")).0).times(pods)
+}
+
+/// The pods of each Job. Without a `spec` there is no `jobTargetRef`, and KEDA makes none
+/// (`scaledjob_controller.go`, `reconcileScaledJob`).
+fn of_each(spec: &Json, values: &[&Json; 3]) -> Pods {
+    if spec.is_null() {
+        Pods::NONE
+    } else {
+        job::most(values)
+    }
 }
 
 fn custom(minimum: i64, beside: i64, percentage: &Json, deduction: &Json) -> Pods {

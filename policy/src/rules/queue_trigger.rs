@@ -12,6 +12,7 @@ use crate::objects::scaled_object::ScaledObject;
 use crate::objects::scalers::{Unit, FIXED};
 use crate::objects::trigger::{of_text, Threshold, Trigger};
 use crate::objects::Object;
+use crate::request::Kind;
 use crate::settings::{Lane, Limits};
 use gate::rule::Rule;
 
@@ -121,10 +122,17 @@ fn lowest_threshold(so: ScaledObject, with_queries: bool) -> Option<Lowest> {
     lowest
 }
 
-/// A measurement URL of the lane in an object that is not the lane's own.
-pub fn foreign_caller(lane: &Lane, old: Option<Object>, new: Object) -> Option<Fault> {
+/// A measurement URL of the lane in an object that is not the lane's own. KEDA asks for it
+/// by triggers of the type `metrics-api` alone; Argo's and Flagger's objects have many
+/// places for one.
+pub fn foreign_caller(kind: Kind, lane: &Lane, old: Option<Object>, new: Object) -> Option<Fault> {
     let url = lane.measurement_urls.iter().find(|url| {
-        let names = |object: Object| mentions(object.at(&["spec"]), url);
+        let names = |object: Object| match kind {
+            Kind::ScaledObject | Kind::ScaledJob => ScaledObject(object)
+                .triggers()
+                .any(|trigger| trigger.is_metrics_api() && mentions(trigger.0 .0, url)),
+            _ => mentions(object.at(&["spec"]), url),
+        };
         names(new) && !old.is_some_and(names)
     })?;
     Some(Fault::always(
@@ -195,7 +203,15 @@ mod tests {
     fn a_second_caller_is_found_once() {
         let settings = sample();
         let v = json!({"spec": {"metrics": [{"provider": {"web": {"url": "https://canary.gw.example.com/keda/metrics"}}}]}});
-        assert!(foreign_caller(&settings.lanes[0], None, Object::of(&v)).is_some());
-        assert!(foreign_caller(&settings.lanes[0], Some(Object::of(&v)), Object::of(&v)).is_none());
+        assert!(
+            foreign_caller(Kind::Measurement, &settings.lanes[0], None, Object::of(&v)).is_some()
+        );
+        assert!(foreign_caller(
+            Kind::Measurement,
+            &settings.lanes[0],
+            Some(Object::of(&v)),
+            Object::of(&v)
+        )
+        .is_none());
     }
 }

@@ -1,5 +1,6 @@
 use super::*;
 use rstest::rstest;
+use serde_json::json;
 
 pub(crate) const SAMPLE: &str = r#"{
     "lanes": [{
@@ -79,6 +80,71 @@ fn names_every_fault(#[case] text: &str, #[case] expected: &str) {
     assert!(e.contains(expected), "{e}");
 }
 
+/// Each a change of the sample that can be read, and what is said of it.
+#[rstest]
+#[case::minimum_above_the_cap("/lanes/0/minReplicas/stable", json!(50), "lanes[0].minReplicas.stable: 50 is above stableReplicas 6")]
+#[case::minimum_without_a_cap("/lanes/0", json!({"minReplicas": {"stable": 2}, "stableReplicas": null}), "needs a stableReplicas")]
+#[case::canary_minimum("/lanes/0/minReplicas/canary", json!(2), "minReplicas.canary: 2 is above headroom 1")]
+#[case::two_of_a_slice("/lanes/0/targets/1/slice", json!("stable"), "targets[0].replicas: is missing: openclaw-worker-canary shares stableReplicas with it")]
+#[case::one_part_of_two("/lanes/0/targets/1", json!({"slice": "stable", "replicas": 2}), "targets[0].replicas: is missing")]
+#[case::more_than_all("/lanes/0/targets/0/replicas", json!(7), "targets: their parts come to 7, and stableReplicas is 6")]
+#[case::more_than_the_headroom("/lanes/0/targets/1/replicas", json!(2), "their parts come to 2, and headroom is 1")]
+#[case::more_headroom_than_there_is("/lanes/0/targets/0", json!({"replicas": 6, "headroom": 2}), "their parts of the headroom come to 2, and it is 1")]
+#[case::a_part_below_the_minimum("/lanes/0/targets/0/replicas", json!(0), "targets[0].replicas: 0 is below minReplicas.stable 1")]
+#[case::any_age("/lanes/0/maxStateAge", json!("18446744073709551615s"), "maxStateAge: is longer than 3600s")]
+#[case::any_override("/breakGlass/maxDuration", json!("73h"), "breakGlass.maxDuration: is longer than 259200s")]
+#[case::a_blank("/lanes/0/targets/0/name", json!("openclaw-worker "), "targets[0].name: no object can be called `openclaw-worker `")]
+#[case::a_blank_in_a_scaled_object("/lanes/0/targets/0/scaledObject", json!(" w"), "targets[0].scaledObject: no object")]
+#[case::a_namespace("/lanes/0/namespace", json!("Builds "), "namespace: no object can be called `Builds `")]
+#[case::a_lane("/lanes/0/name", json!("Build Lane"), "name: no object can be called `Build Lane`")]
+#[case::a_gateway("/lanes/0/gateways/0/id", json!("gw_a1"), "gateways[0].id: no object")]
+#[case::a_writer("/lanes/0/gateways/0/writer", json!("system:serviceaccount:builds"), "gateways[0].writer: nobody is called")]
+#[case::an_annotation("/skillHashAnnotation", json!("skill hash"), "skillHashAnnotation: `skill hash` is no key")]
+#[case::everybody("/breakGlass/groups", json!(["system:authenticated"]), "breakGlass.groups: `system:authenticated` is not a group of people")]
+#[case::every_program("/breakGlass/groups", json!(["sre", "system:serviceaccounts"]), "`system:serviceaccounts` is not")]
+#[case::the_workers("/breakGlass/groups", json!(["system:serviceaccounts:builds"]), "`system:serviceaccounts:builds` is not")]
+#[case::no_threshold("/limits/queueThreshold", json!(0), "limits.queueThreshold: 0 limits nothing")]
+#[case::no_cooldown("/limits/cooldownPeriod", json!(0), "limits.cooldownPeriod: 0 limits nothing")]
+#[case::writers_of_replica_sets("/replicaSetWriters", json!(["system:serviceaccount:x"]), "replicaSetWriters: nobody is called")]
+fn holes_are_named(#[case] at: &str, #[case] value: Value, #[case] expected: &str) {
+    let mut settings: Value = serde_json::from_str(SAMPLE).unwrap();
+    let (parent, key) = at.rsplit_once('/').unwrap();
+    match value.as_object() {
+        Some(change) => {
+            settings.pointer_mut(at).unwrap().as_object_mut().unwrap().extend(change.clone())
+        }
+        None => settings.pointer_mut(parent).unwrap()[key] = value,
+    }
+    let text = settings.to_string();
+    let e = Settings::parse(text.as_bytes()).unwrap_err().to_string();
+    assert!(e.contains(expected), "{e}");
+    // A policy that stands is not asked again at each request.
+    assert!(Settings::of(&tree(text.as_bytes()).unwrap()).is_ok());
+}
+
+#[test]
+fn a_gateway_of_two_lanes_is_named() {
+    let mut settings: Value = serde_json::from_str(SAMPLE).unwrap();
+    let mut second = settings["lanes"][0].clone();
+    second["name"] = "review-lane".into();
+    second["targets"] = json!([{"kind": "Deployment", "name": "reviewer", "slice": "stable"}]);
+    settings["lanes"].as_array_mut().unwrap().push(second);
+    let e = Settings::parse(settings.to_string().as_bytes()).unwrap_err().to_string();
+    assert!(e.contains("lanes[1].gateways: gw-a1 is of lane openclaw-build-lane too"), "{e}");
+    settings["lanes"][1]["namespace"] = "reviews".into();
+    assert!(Settings::parse(settings.to_string().as_bytes()).is_ok());
+}
+
+#[test]
+fn a_writer_of_two_gateways_is_named() {
+    let mut settings: Value = serde_json::from_str(SAMPLE).unwrap();
+    let mut second = settings["lanes"][0]["gateways"][0].clone();
+    second["id"] = "gw-a2".into();
+    settings["lanes"][0]["gateways"].as_array_mut().unwrap().push(second);
+    let e = Settings::parse(settings.to_string().as_bytes()).unwrap_err().to_string();
+    assert!(e.contains("gateways[1].writer: is that of gw-a1 too"), "{e}");
+}
+
 #[test]
 fn nobody_has_to_be_named_where_the_rule_is_off() {
     let lane = r#"{"name":"a","namespace":"b","gateways":[{"id":"g","az":"a"}],
@@ -111,6 +177,7 @@ fn lane(name: &str, namespace: &str, target: &str, gateways: &str) -> String {
 }
 
 const GW: &str = r#"{"id":"g","az":"a","writer":"w"}"#;
+const OTHER: &str = r#"{"id":"h","az":"a","writer":"w"}"#;
 const DEPLOYMENT: &str = r#"{"kind":"Deployment","name":"w","slice":"stable"}"#;
 
 #[rstest]
@@ -133,12 +200,12 @@ const DEPLOYMENT: &str = r#"{"kind":"Deployment","name":"w","slice":"stable"}"#;
 #[case::another_namespace(lane("a", "n", DEPLOYMENT, GW), lane("a", "m", DEPLOYMENT, GW), "")]
 #[case::another_kind(
     lane("a", "n", DEPLOYMENT, GW),
-    lane("b", "n", r#"{"kind":"Rollout","name":"w","slice":"stable"}"#, GW),
+    lane("b", "n", r#"{"kind":"Rollout","name":"w","slice":"stable"}"#, OTHER),
     ""
 )]
 #[case::another_name(
     lane("a", "n", DEPLOYMENT, GW),
-    lane("b", "n", r#"{"kind":"Deployment","name":"x","slice":"stable"}"#, GW),
+    lane("b", "n", r#"{"kind":"Deployment","name":"x","slice":"stable"}"#, OTHER),
     ""
 )]
 #[case::az_of_its_gateway(

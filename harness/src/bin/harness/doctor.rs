@@ -167,7 +167,7 @@ fn of_cluster(
             let key = (lane.namespace.clone(), lane.name.clone());
             if !done.contains(&key) {
                 done.push(key);
-                of_lane(kubectl, (&modules, settings), &server, &lane, now, faults)?;
+                of_lane(kubectl, (&modules, policy), &server, &lane, now, faults)?;
                 faults.extend(of_scaled_objects(kubectl, &lane, lowers));
             }
         }
@@ -175,9 +175,21 @@ fn of_cluster(
     Ok(())
 }
 
+/// What the policy looks up by name, and what is refused without.
+const LOOKED_UP: [(&str, &str); 2] = [
+    (
+        "scaledobjects.keda.sh",
+        "Apply deploy/rbac/policy-server.yaml: an HPA that KEDA makes again is refused without.",
+    ),
+    (
+        "rollouts.argoproj.io",
+        "Apply deploy/rbac/policy-server.yaml: the scale of a Rollout is refused without.",
+    ),
+];
+
 fn of_lane(
     kubectl: &Kubectl,
-    (modules, settings): (&Modules, &Value),
+    (modules, policy): (&Modules, &Value),
     server: &str,
     lane: &Lane,
     now: Timestamp,
@@ -192,6 +204,15 @@ fn of_lane(
             ));
         }
     }
+    for (resource, without) in LOOKED_UP {
+        // A cluster without Argo Rollouts has no Rollout to look up.
+        let is_there = kubectl.get(&["customresourcedefinitions", resource]).is_ok();
+        if is_there && !kubectl.may(server, "get", resource, namespace)? {
+            let what = format!("{server} may not get {resource} in {namespace}");
+            faults.push(Fault::new(what, without));
+        }
+    }
+    faults.extend(doctor::state::accounts(lane));
     for (gateway, writer) in &lane.gateways {
         let own = format!("configmaps/{}", config_map_name(gateway));
         if !kubectl.may(writer, "patch", &own, namespace)? {
@@ -211,8 +232,15 @@ fn of_lane(
         }
     }
     let config_maps = kubectl.items(&["configmaps", "--namespace", namespace])?;
-    faults.extend(doctor::state::known(&modules.policy, settings, lane, &config_maps, now)?);
+    faults.extend(doctor::state::known(
+        &modules.policy,
+        &policy["spec"]["settings"],
+        lane,
+        &config_maps,
+        now,
+    )?);
     faults.extend(doctor::state::clocks(lane, &config_maps));
+    faults.extend(doctor::state::older_than(policy, lane, &config_maps));
     Ok(())
 }
 
