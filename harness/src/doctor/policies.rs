@@ -103,6 +103,19 @@ fn disagreements(policy: &Value) -> Vec<(String, String)> {
     };
     let settings = &policy["spec"]["settings"];
     let mut found = BTreeSet::new();
+    // Absent they are Kubernetes' own, as in the shipped conditions.
+    if let Some(writers) = settings["replicaSetWriters"].as_array() {
+        let left_out = expressions.iter().flat_map(|e| e.split("userInfo.username in [").skip(1));
+        let left_out = left_out.filter_map(|rest| rest.split(']').next());
+        for user in left_out.flat_map(|list| list.split(',')).map(|n| n.trim().trim_matches('\'')) {
+            if !writers.iter().any(|writer| writer == user) {
+                found.insert((
+                    "any".to_owned(),
+                    format!("leave out {user}, who is none of replicaSetWriters,"),
+                ));
+            }
+        }
+    }
     for lane in settings["lanes"].as_array().into_iter().flatten() {
         let name = lane["name"].as_str().unwrap_or_default().to_owned();
         let least = lane["minReplicas"]["stable"].as_u64().unwrap_or(1);
@@ -272,6 +285,18 @@ mod tests {
         assert!(faults[0].what.starts_with("policy canary-gate-scale-freeze"), "{faults:?}");
         assert!(faults[0].what.contains("do not name reviewer"), "{faults:?}");
         assert!(faults[1].what.contains("do not name the ReplicaSets of reviewer"), "{faults:?}");
+    }
+
+    #[test]
+    fn writers_whom_the_conditions_leave_out() {
+        let (mut policies, metadata) = shipped();
+        for policy in &mut policies {
+            let argo = "system:serviceaccount:argo-rollouts:argo-rollouts";
+            policy["spec"]["settings"]["replicaSetWriters"] = json!([argo]);
+        }
+        let faults = check(&policies, &metadata);
+        assert_eq!(faults.len(), 2, "{faults:?}");
+        assert!(faults[0].what.contains("leave out system:kube-controller-manager"), "{faults:?}");
     }
 
     #[test]
