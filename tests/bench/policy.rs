@@ -219,10 +219,12 @@ pub fn run() -> Vec<String> {
     let warm = |name: &str, rounds: usize, gateways: usize, new: i64| {
         measure(name, rounds, both, gateways, new, true).print()
     };
-    let (lower, _) = warm("a lowering (no look-up)", 500, 1, 6);
+    let (lower, ratio) = warm("a lowering (no look-up)", 500, 1, 6);
     budget("a lowering: 100 µs", lower <= Duration::from_micros(100));
-    let (one, _) = warm("refused, 1 gateway", 500, 1, 8);
+    budget("a lowering, a kept instance: 2 × the bare policy", ratio <= 2.0);
+    let (one, ratio) = warm("refused, 1 gateway", 500, 1, 8);
     budget("1 gateway: 100 µs", one <= Duration::from_micros(100));
+    budget("1 gateway, a kept instance: 2 × the bare policy", ratio <= 2.0);
     for gateways in [10, 100, 1_000] {
         warm(&format!("refused, {gateways} gateways"), 40, gateways, 8);
     }

@@ -182,7 +182,8 @@ mod tests {
         let policy: Value = serde_yaml_ng::from_str(text).unwrap();
         let deployment = Deployment::read(&policy).unwrap();
         assert_eq!(deployment.name, "canary-gate-scale-freeze");
-        assert_eq!(deployment.granted, [("v1".to_owned(), "ConfigMap".to_owned())]);
+        let granted = [("v1", "ConfigMap"), ("argoproj.io/v1alpha1", "Rollout")];
+        assert_eq!(deployment.granted, granted.map(|(v, k)| (v.to_owned(), k.to_owned())));
         assert_eq!((deployment.mutating, deployment.timeout), (false, Duration::from_secs(2)));
         assert!(Deployment::read(&policy["spec"]["settings"]).is_err());
     }
