@@ -64,12 +64,7 @@ pub fn limit(
     canary: &Canary,
     disk: DiskLevel,
 ) -> Option<u32> {
-    let part = target.replicas.unwrap_or(u32::MAX);
-    let stable = size.stable(canary).min(part);
-    let headroom = match (target.replicas, target.slice) {
-        (Some(_), Slice::Stable) => size.headroom.min(target.headroom.unwrap_or(0)),
-        _ => size.headroom.min(part),
-    };
+    let (stable, headroom) = target.part(size.stable(canary), size.headroom);
     let has_canary_target = targets.iter().any(|t| t.slice == Slice::Canary);
     match target.slice {
         Slice::Stable if disk == DiskLevel::Red => Some(size.min_replicas),

@@ -118,17 +118,9 @@ impl Declared {
     /// For a target that has its own part of what its slice may have.
     #[must_use]
     pub fn of(self, target: Option<&Target>) -> Self {
-        let Some((target, part)) = target.and_then(|t| Some((t, t.replicas?))) else {
-            return self;
-        };
-        match target.slice {
-            Slice::Stable => Self {
-                stable_replicas: Some(self.stable_replicas.map_or(part, |all| all.min(part))),
-                headroom: self.headroom.min(target.headroom.unwrap_or(0)),
-                ..self
-            },
-            Slice::Canary => Self { headroom: self.headroom.min(part), ..self },
-        }
+        let Some(target) = target else { return self };
+        let (stable, headroom) = target.part(self.stable_replicas.unwrap_or(0), self.headroom);
+        Self { stable_replicas: self.stable_replicas.map(|_| stable), headroom, ..self }
     }
 
     /// What a slice may have while a canary is active; an absent stable value is none.

@@ -64,6 +64,18 @@ pub struct Target {
 }
 
 impl Target {
+    /// What the target may have of its slice's stable replicas and headroom: its part, where
+    /// it has one.
+    pub fn part(&self, stable: u32, headroom: u32) -> (u32, u32) {
+        match (self.replicas, self.slice) {
+            (None, _) => (stable, headroom),
+            (Some(part), Slice::Stable) => {
+                (stable.min(part), headroom.min(self.headroom.unwrap_or(0)))
+            }
+            (Some(part), Slice::Canary) => (stable, headroom.min(part)),
+        }
+    }
+
     /// Reads one item of `targets`.
     pub fn read<'a>(value: &'a Json<'a>, path: Path, faults: &mut Faults) -> Option<Self> {
         let mut f = Fields::of(value, path, faults);

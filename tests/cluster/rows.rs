@@ -334,9 +334,12 @@ fn workloads() -> Vec<Row> {
         row.kind = Kind::ScaledJob;
         row
     };
-    let mut ordinals = Row::new("a StatefulSet's first ordinal", "new pods before the old ones go")
-        .then(Edit::Patch(At::Workload, json!({ "spec": { "ordinals": { "start": 6 } } })))
-        .races();
+    let mut ordinals = Row::new(
+        "a StatefulSet's first ordinal",
+        "new pods before the old ones go (read, not seen)",
+    )
+    .then(Edit::Patch(At::Workload, json!({ "spec": { "ordinals": { "start": 6 } } })))
+    .races();
     ordinals.kind = Kind::StatefulSet;
     let more = || Edit::Patch(At::ReplicaSetScale, json!({ "spec": { "replicas": 6 } }));
     let pause = || Edit::Patch(At::Workload, json!({ "spec": { "paused": true } }));
@@ -376,7 +379,7 @@ fn workloads() -> Vec<Row> {
             .then(more())
             .ends(3),
         recreates,
-        Row::new("a label that the Deployment finds its ReplicaSet by", "it makes another beside it")
+        Row::new("a label that the Deployment finds its ReplicaSet by", "it makes another beside it (read, not seen)")
             .then(Edit::Patch(At::ReplicaSet, json!({ "metadata": { "labels": { "app": "another" } } })))
             .races(),
         Row::new("KEDA's HPA deleted", "KEDA makes it again, as its ScaledObject has it")

@@ -85,7 +85,11 @@ fn pods(image: &str, hash: &str) -> Value {
 fn parts(written: Written) -> Vec<Part> {
     let templates = json!([pods("w:1", "c4e1"), pods("w:2", "c4e1"), pods("w:1", "ffff"), {}]);
     let selectors = json!([{ "matchLabels": { "app": "w" } }, { "matchLabels": { "app": "w", "pod-template-hash": "7d9c8b5f4" } }]);
-    let replicas = json!([0, 1, 2, 5, 6, 7, 50]);
+    // A CRD takes 6.0 for a whole number; built-in kinds are read into integers.
+    let replicas = match written.kind {
+        "Rollout" => json!([0, 1, 2.0, 5, 6, 6.0, 50]),
+        _ => json!([0, 1, 2, 5, 6, 7, 50]),
+    };
     let triggers = json!([
         [{ "type": "redis", "metadata": { "listName": "jobs", "listLength": "8" } }],
         [{ "type": "redis", "metadata": { "listName": "jobs", "listLength": "16" } }],
@@ -104,8 +108,8 @@ fn parts(written: Written) -> Vec<Part> {
                 ]),
             ),
             must("spec.triggers", triggers),
-            part("spec.maxReplicaCount", json!([0, 1, 5, 6, 7, 50, 100])),
-            part("spec.minReplicaCount", json!([0, 1, 2, 3, 6, 7])),
+            part("spec.maxReplicaCount", json!([0, 1, 5, 6, 7.0, 50, 100])),
+            part("spec.minReplicaCount", json!([0, 1, 1.0, 2, 3.0, 6, 7])),
             part("spec.idleReplicaCount", json!([0, 1])),
             part("spec.cooldownPeriod", json!([60, 300])),
             part("spec.pollingInterval", json!([5, 30, 60])),
@@ -143,8 +147,8 @@ fn parts(written: Written) -> Vec<Part> {
                 ]),
             ),
             part("spec.triggers", triggers),
-            part("spec.maxReplicaCount", json!([0, 1, 5, 6, 7, 50, 100])),
-            part("spec.minReplicaCount", json!([0, 1, 3, 6, 7, 9])),
+            part("spec.maxReplicaCount", json!([0, 1, 5, 6.0, 6, 7, 50, 100])),
+            part("spec.minReplicaCount", json!([0, 1, 1.0, 3, 6, 7.0, 9])),
             part("spec.pollingInterval", json!([5, 30])),
             part("spec.rollout", json!([{ "strategy": "gradual" }])),
             part(

@@ -83,8 +83,8 @@ const LOOKED_UP: [(&str, Option<&str>, &str, &str); 3] = [
     ),
 ];
 
-/// Other lists of a policy's conditions that are not what its settings say; each with its lane.
-fn disagreements(policy: &Value) -> Vec<(String, String)> {
+/// What other lists of a policy's conditions have that is not in its settings.
+fn disagreements(policy: &Value) -> Vec<String> {
     let conditions = policy["spec"]["matchConditions"].as_array().into_iter().flatten();
     let expressions: Vec<&str> = conditions.filter_map(|c| c["expression"].as_str()).collect();
     // The list that stands before a macro, or after a field.
@@ -109,25 +109,22 @@ fn disagreements(policy: &Value) -> Vec<(String, String)> {
         let left_out = left_out.filter_map(|rest| rest.split(']').next());
         for user in left_out.flat_map(|list| list.split(',')).map(|n| n.trim().trim_matches('\'')) {
             if !writers.iter().any(|writer| writer == user) {
-                found.insert((
-                    "any".to_owned(),
-                    format!("leave out {user}, who is none of replicaSetWriters,"),
-                ));
+                found.insert(format!("leave out {user}, who is none of replicaSetWriters"));
             }
         }
     }
     for lane in settings["lanes"].as_array().into_iter().flatten() {
-        let name = lane["name"].as_str().unwrap_or_default().to_owned();
+        let name = lane["name"].as_str().unwrap_or_default();
         let least = lane["minReplicas"]["stable"].as_u64().unwrap_or(1);
         let is_kept =
             |list: &BTreeSet<String>| list.iter().any(|n| n.parse().is_ok_and(|n: u64| n >= least));
         if before("].all(least").iter().any(|list| !is_kept(list)) {
-            found.insert((name.clone(), format!("do not keep minReplicas.stable {least}")));
+            found.insert(format!("do not keep minReplicas.stable {least} of lane {name}"));
         }
         for target in lane["targets"].as_array().into_iter().flatten() {
             let target = target["name"].as_str().unwrap_or_default();
             if before("].exists(t,").iter().any(|list| !list.contains(target)) {
-                found.insert((name.clone(), format!("do not name the ReplicaSets of {target}")));
+                found.insert(format!("do not name the ReplicaSets of {target} of lane {name}"));
             }
         }
     }
@@ -195,10 +192,10 @@ pub fn check(policies: &[Value], metadata: &Value) -> Vec<Fault> {
                 fault(policy, what, remedy);
             }
         }
-        for (lane, what) in disagreements(policy) {
+        for what in disagreements(policy) {
             fault(
                 policy,
-                &format!("its matchConditions {what} of lane {lane}"),
+                &format!("its matchConditions {what}"),
                 "Put it into their lists as the settings have it: conditions leave out what they do not name.",
             );
         }

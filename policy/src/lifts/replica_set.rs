@@ -21,9 +21,14 @@ pub fn lifts(old: Option<Object>, new: Object, changes: &Changes) -> Vec<Lift> {
     if changes.any(&[Effect::Pods]) {
         lifts.extend(more(old.map_or(0, workload::replicas), workload::replicas(new)));
         lifts.extend(old.and_then(|old| let_go(old, new)));
-        let deadline = |o: Object| o.annotation(DEADLINE).and_then(|t| Timestamp::parse(t).ok());
-        if let Some(was) = old.and_then(deadline) {
-            if deadline(new).is_none_or(|is| is > was) {
+        let written = |o: Object<'_>| o.annotation(DEADLINE).unwrap_or_default().to_owned();
+        // One of an old image is scaled down at once where it has no deadline, and where it
+        // had one and it goes away the pods stay (`rollout/canary.go`,
+        // `scaleDownOldReplicaSetsForCanary`; `rollout/replicaset.go`, `scaleDownDelayHelper`).
+        if let Some(old) = old.filter(|old| written(*old) != written(new)) {
+            let time = |o: Object| Timestamp::parse(&written(o)).ok();
+            let is_sooner = time(old).zip(time(new)).is_some_and(|(was, is)| is <= was);
+            if !is_sooner {
                 let field = format!("metadata.annotations.{DEADLINE}");
                 lifts.push(Lift::unbounded(&field, "keeps the pods of an old image for longer"));
             }

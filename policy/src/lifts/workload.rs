@@ -31,7 +31,8 @@ pub fn scale(old: Option<Object>, new: Object, changes: &Changes) -> Vec<Lift> {
 pub fn rollout_status(old: Object, new: Object, changes: &Changes) -> Option<Lift> {
     let of = |object: Object<'_>, key: &str| object.text(&["status", key]).to_owned();
     let (was, is) = (of(old, "stableRS"), of(new, "stableRS"));
-    let is_its_own = was.is_empty() || (!is.is_empty() && is == of(new, "currentPodHash"));
+    // The hash that was there before: one of the same write says nothing.
+    let is_its_own = was.is_empty() || (!is.is_empty() && is == of(old, "currentPodHash"));
     let note = "names no ReplicaSet that there is, so the new pods come at once beside all others";
     (changes.any(&[Effect::Pods]) && was != is && !is_its_own)
         .then(|| Lift::unbounded("status.stableRS", note))

@@ -17,6 +17,8 @@ const MOST_OVERRIDE_S: u64 = 72 * 3_600;
 /// Groups that are everybody, every program, or every node.
 const EVERYBODY: [&str; 4] =
     ["system:authenticated", "system:unauthenticated", "system:serviceaccounts", "system:nodes"];
+/// Who sends no credentials (Kubernetes `apiserver/pkg/authentication/user`, `Anonymous`).
+const ANONYMOUS: &str = "system:anonymous";
 
 pub fn find(settings: &Settings, faults: &mut Faults) {
     for (i, lane) in settings.lanes.iter().enumerate() {
@@ -42,8 +44,10 @@ pub fn find(settings: &Settings, faults: &mut Faults) {
     if !names::is_annotation(annotation) {
         faults.push(format!("skillHashAnnotation: `{annotation}` is no key of an annotation"));
     }
-    for user in settings.replica_set_writers.iter().filter(|user| !names::is_user(user)) {
-        faults.push(format!("replicaSetWriters: nobody is called `{user}`"));
+    for user in &settings.replica_set_writers {
+        if let Some(what) = not_somebody(user) {
+            faults.push(format!("replicaSetWriters: {what}"));
+        }
     }
     let limits = &settings.limits;
     for (key, limit) in [
@@ -70,6 +74,15 @@ pub fn find(settings: &Settings, faults: &mut Faults) {
                 ));
             }
         }
+    }
+}
+
+/// Why a user is nobody in particular.
+fn not_somebody(user: &str) -> Option<String> {
+    if user == ANONYMOUS {
+        Some(format!("`{user}` is whoever does not say who they are"))
+    } else {
+        (!names::is_user(user)).then(|| format!("nobody is called `{user}`"))
     }
 }
 
@@ -164,8 +177,8 @@ fn parts_of(lane: &Lane, fault: Fault) {
 fn writers_of(lane: &Lane, fault: Fault) {
     for (i, gateway) in lane.gateways.iter().enumerate() {
         let Some(writer) = &gateway.writer else { continue };
-        if !names::is_user(writer) {
-            fault(&format!("gateways[{i}].writer"), format!("nobody is called `{writer}`"));
+        if let Some(what) = not_somebody(writer) {
+            fault(&format!("gateways[{i}].writer"), what);
         }
         let twin = lane.gateways.iter().take(i).find(|g| g.writer.as_ref() == Some(writer));
         if let Some(twin) = twin {

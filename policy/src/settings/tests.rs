@@ -99,6 +99,7 @@ fn names_every_fault(#[case] text: &str, #[case] expected: &str) {
 #[case::a_lane("/lanes/0/name", json!("Build Lane"), "name: no object can be called `Build Lane`")]
 #[case::a_gateway("/lanes/0/gateways/0/id", json!("gw_a1"), "gateways[0].id: no object")]
 #[case::a_writer("/lanes/0/gateways/0/writer", json!("system:serviceaccount:builds"), "gateways[0].writer: nobody is called")]
+#[case::nobody_in_particular("/lanes/0/gateways/0/writer", json!("system:anonymous"), "gateways[0].writer: `system:anonymous` is whoever does not say")]
 #[case::an_annotation("/skillHashAnnotation", json!("skill hash"), "skillHashAnnotation: `skill hash` is no key")]
 #[case::everybody("/breakGlass/groups", json!(["system:authenticated"]), "breakGlass.groups: `system:authenticated` is not a group of people")]
 #[case::every_program("/breakGlass/groups", json!(["sre", "system:serviceaccounts"]), "`system:serviceaccounts` is not")]
